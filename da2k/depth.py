@@ -1,0 +1,188 @@
+"""Depth maps that say what they are, and how to read them at pixels of the image they belong to."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from da2k.errors import BadInput
+
+
+class DepthKind(StrEnum):
+    """What the numbers of a depth map mean. The direction follows from the kind and is never guessed from values."""
+
+    METRIC_DEPTH = "metric_depth"
+    """Metres; larger = farther."""
+    SCALE_INVARIANT_DEPTH = "scale_invariant_depth"
+    """Depth up to one positive factor; larger = farther."""
+    AFFINE_DEPTH = "affine_depth"
+    """Depth up to a positive factor and a shift; larger = farther."""
+    AFFINE_DISPARITY = "affine_disparity"
+    """Inverse depth up to a positive factor and a shift; larger = nearer."""
+
+    @property
+    def larger_is_nearer(self) -> bool:
+        """True for disparity, False for the three kinds of depth."""
+        return self is DepthKind.AFFINE_DISPARITY
+
+    @classmethod
+    def parse(cls, text: str) -> "DepthKind":
+        """The kind of this name.
+
+        Raises:
+            BadInput: there is no such kind; the message lists them.
+        """
+        try:
+            return cls(text)
+        except ValueError:
+            raise BadInput(f'kind "{text}" is not one of {", ".join(cls)}') from None
+
+
+_ALLOWED = {
+    DepthKind.METRIC_DEPTH: {DepthKind.SCALE_INVARIANT_DEPTH, DepthKind.AFFINE_DEPTH, DepthKind.AFFINE_DISPARITY},
+    DepthKind.SCALE_INVARIANT_DEPTH: {DepthKind.AFFINE_DEPTH, DepthKind.AFFINE_DISPARITY},
+    DepthKind.AFFINE_DEPTH: set[DepthKind](),
+    DepthKind.AFFINE_DISPARITY: set[DepthKind](),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class DepthMap:
+    """A depth map and its kind.
+
+    Attributes:
+        values: float32 [H, W], any size; covers the whole image, corner to corner. NaN and ±inf mark pixels
+            without an answer. Numbers of other real types are converted.
+        kind: what the values mean, and which end is near.
+
+    Raises:
+        BadInput: the values are not a non-empty [H, W] array of real numbers.
+    """
+
+    values: NDArray[np.float32]
+    kind: DepthKind
+
+    def __post_init__(self) -> None:
+        values: NDArray[Any] = np.asarray(self.values)
+        if values.ndim != 2 or 0 in values.shape:
+            raise BadInput(f"a depth map is [height, width], but this array is {list(values.shape)}")
+        if values.dtype.kind not in "fiu":
+            raise BadInput(f"a depth map holds real numbers, but this array holds {values.dtype}")
+        if values.dtype != np.float32:
+            with np.errstate(over="ignore"):
+                values = values.astype(np.float32)
+        object.__setattr__(self, "values", values)
+        object.__setattr__(self, "kind", DepthKind(self.kind))
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of the map."""
+        height, width = self.values.shape
+        return height, width
+
+    def to(self, kind: DepthKind) -> "DepthMap":
+        """The same map as another kind, where the conversion is legal.
+
+        Metric → scale-invariant → affine depth keep the values; metric or scale-invariant depth → affine
+        disparity takes 1/d, and a depth that is not positive becomes NaN.
+
+        Raises:
+            BadInput: the values do not determine the other kind; the message says why.
+        """
+        if kind is self.kind:
+            return self
+        if kind not in _ALLOWED[self.kind]:
+            raise BadInput(f"a map of kind {self.kind} cannot become {kind}: {_why_not(self.kind, kind)}")
+        if kind is not DepthKind.AFFINE_DISPARITY:
+            return DepthMap(self.values, kind)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            disparity = np.where(self.values > 0, 1 / self.values, np.float32(np.nan))
+        return DepthMap(disparity.astype(np.float32), kind)
+
+    def read_at(self, points: ArrayLike, image_size: tuple[int, int]) -> NDArray[np.float64]:
+        """The values at pixels of the image; see `read_at`."""
+        return read_at(self.values, points, image_size)
+
+
+def _why_not(have: DepthKind, want: DepthKind) -> str:
+    if want in (DepthKind.METRIC_DEPTH, DepthKind.SCALE_INVARIANT_DEPTH):
+        return "its scale or shift is unknown"
+    return "its shift is unknown, so 1/x of it is not defined up to a scale and a shift"
+
+
+def read_at(values: NDArray[Any], points: ArrayLike, image_size: tuple[int, int]) -> NDArray[np.float64]:
+    """Read a map at pixels of the image it covers, without resizing it.
+
+    Equals bilinear resizing to the image's size with aligned corners followed by reading the pixel
+    (Depth Anything V2, `infer_image`), computed at the points only and in float64. Positions are exact
+    integer fractions, and each step is `a + t(b - a)`, so a flat patch reads exactly its value and equal
+    depths stay equal. A neighbour of weight zero is not touched: a NaN beside a pixel does not reach it.
+
+    Args:
+        values: the map, [h, w], any real type.
+        points: [N, 2] integers, (row, col) in the image.
+        image_size: (height, width) of the image.
+
+    Returns:
+        float64 [N]; NaN or ±inf where the map has them.
+
+    Raises:
+        BadInput: a point is not in the image or not an integer.
+
+    >>> read_at(np.array([[0.0, 1.0], [2.0, 3.0]]), [(0, 0), (1, 2), (2, 4)], (3, 5)).tolist()
+    [0.0, 1.5, 3.0]
+    """
+    where: NDArray[Any] = np.asarray(points)
+    if where.size == 0:
+        return np.empty(0)
+    if where.ndim != 2 or where.shape[1] != 2 or where.dtype.kind not in "iu":
+        raise BadInput(f"points are [N, 2] integers (row, col), not {where.dtype} {list(where.shape)}")
+    if (where < 0).any() or (where >= np.asarray(image_size)).any():
+        first = where[((where < 0) | (where >= np.asarray(image_size))).any(axis=1)][0]
+        raise BadInput(f"point (row {first[0]}, col {first[1]}) is outside an image of {_hw(image_size)}")
+    top, bottom, down = _neighbours(where[:, 0], values.shape[0], image_size[0])
+    left, right, across = _neighbours(where[:, 1], values.shape[1], image_size[1])
+    upper = _between(_at(values, top, left), _at(values, top, right), across)
+    lower = _between(_at(values, bottom, left), _at(values, bottom, right), across)
+    return _between(upper, lower, down)
+
+
+def _neighbours(
+    positions: NDArray[Any], map_side: int, image_side: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """Index below, index above, and the share of the way between them, for pixels along one side."""
+    steps = max(image_side - 1, 1)
+    scaled = positions.astype(np.int64) * (map_side - 1)
+    below = scaled // steps
+    return below, np.minimum(below + 1, map_side - 1), (scaled % steps) / steps
+
+
+def _at(values: NDArray[Any], rows: NDArray[np.int64], cols: NDArray[np.int64]) -> NDArray[np.float64]:
+    return np.asarray(values[rows, cols], dtype=np.float64)
+
+
+def _between(a: NDArray[np.float64], b: NDArray[np.float64], t: NDArray[np.float64]) -> NDArray[np.float64]:
+    with np.errstate(invalid="ignore", over="ignore"):
+        return np.where(t == 0, a, a + t * (b - a))
+
+
+def covers(map_size: tuple[int, int], image_size: tuple[int, int]) -> bool:
+    """Whether a map of this size can be the image resized with its aspect kept.
+
+    Networks round each side to a multiple of at most 32, so each side may be off by 16. A transposed or
+    cropped map is outside that, unless it is very small.
+
+    >>> covers((518, 686), (480, 640)), covers((640, 480), (480, 640))
+    (True, False)
+    """
+    if 1 in map_size and 1 not in image_size:
+        return False
+    low = max((side - 16) / whole for side, whole in zip(map_size, image_size, strict=True))
+    high = min((side + 16) / whole for side, whole in zip(map_size, image_size, strict=True))
+    return low <= high
+
+
+def _hw(size: tuple[int, int]) -> str:
+    return f"{size[0]} rows x {size[1]} columns"

@@ -1,0 +1,80 @@
+"""Writing files so that a killed process leaves the old file or the new one, never a part; and where ours live."""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+import platformdirs
+
+from da2k.errors import BadInput
+
+
+def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Let `write` fill a temporary file in the same folder, sync it, and rename it to `path`.
+
+    Raises:
+        BadInput: the folder cannot be made or written to, or the disk is full.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.", suffix=".tmp")
+    except OSError as e:
+        raise BadInput(f"{path}: cannot be written ({e.strerror}); choose another place with --out") from None
+    temporary = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as f:
+            write(f)
+            f.flush()
+            os.fsync(f.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())
+        temporary.replace(path)
+        _sync_folder(path.parent)
+    except OSError as e:
+        temporary.unlink(missing_ok=True)
+        raise BadInput(f"{path}: cannot be written ({e.strerror or e})") from None
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text atomically."""
+    write_atomically(path, lambda f: f.write(text.encode()))
+
+
+def sha256_file(path: Path) -> str:
+    """SHA-256 of a file, as hex.
+
+    Raises:
+        BadInput: the file cannot be read.
+    """
+    try:
+        with path.open("rb") as f:
+            return hashlib.file_digest(f, "sha256").hexdigest()
+    except OSError as e:
+        raise BadInput(f"{path}: {e.strerror or e}") from None
+
+
+def home() -> Path:
+    """The folder of downloaded data: `DA2K_HOME` if it is set, else the platform's cache folder for da2k."""
+    chosen = os.environ.get("DA2K_HOME")
+    return Path(chosen).expanduser() if chosen else Path(platformdirs.user_cache_dir("da2k", appauthor=False))
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
