@@ -54,18 +54,20 @@ class DepthMap:
 
     Attributes:
         values: float32 [H, W], any size; covers the whole image, corner to corner. NaN and ±inf mark pixels
-            without an answer. Numbers of other real types are converted.
+            without an answer. Other real types are converted; axes of length one around the two are dropped.
         kind: what the values mean, and which end is near.
 
     Raises:
         BadInput: the values are not a non-empty [H, W] array of real numbers.
     """
 
-    values: NDArray[np.float32]
+    values: NDArray[Any]
     kind: DepthKind
 
     def __post_init__(self) -> None:
         values: NDArray[Any] = np.asarray(self.values)
+        while values.ndim > 2 and 1 in (values.shape[0], values.shape[-1]):
+            values = values[0] if values.shape[0] == 1 else values[..., 0]
         if values.ndim != 2 or 0 in values.shape:
             raise BadInput(f"a depth map is [height, width], but this array is {list(values.shape)}")
         if values.dtype.kind not in "fiu":

@@ -9,17 +9,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
-from PIL import ImageOps, UnidentifiedImageError
+from PIL import UnidentifiedImageError
 
 from da2k.errors import BadInput
 
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM")
 """The formats read. Pillow's other readers stay closed: some run other programs or have no size limit."""
 
 MAX_PIXELS = 89_478_485
 """The largest image read: Pillow's own warning level, 256 MiB as RGB. Here it is an error, before decoding."""
 
 _ORIENTATION_TAG = 0x0112
+_UPRIGHT = {
+    2: PillowImage.Transpose.FLIP_LEFT_RIGHT,
+    3: PillowImage.Transpose.ROTATE_180,
+    4: PillowImage.Transpose.FLIP_TOP_BOTTOM,
+    5: PillowImage.Transpose.TRANSPOSE,
+    6: PillowImage.Transpose.ROTATE_270,
+    7: PillowImage.Transpose.TRANSVERSE,
+    8: PillowImage.Transpose.ROTATE_90,
+}
+"""What turns a picture stored in each EXIF orientation upright (EXIF 2.3, section 4.6.4)."""
 _SIDEWAYS = (5, 6, 7, 8)
 
 
@@ -117,9 +127,7 @@ def image_size(path: Path) -> tuple[int, int]:
     """
     with _opened(path, str(path)) as image:
         width, height = image.size
-        if image.getexif().get(_ORIENTATION_TAG) in _SIDEWAYS:
-            return width, height
-        return height, width
+        return (width, height) if _orientation(image, str(path)) in _SIDEWAYS else (height, width)
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:
@@ -138,8 +146,9 @@ def decode(data: bytes, where: str) -> NDArray[np.uint8]:
     """The image in these bytes; see `read_image`. `where` names it in errors."""
     with _opened(io.BytesIO(data), where) as image:
         try:
-            upright = ImageOps.exif_transpose(image)
-            return np.array(_to_rgb(upright, where))
+            turn = _UPRIGHT.get(_orientation(image, where))
+            rgb = _to_rgb(image, where)
+            return np.array(rgb if turn is None else rgb.transpose(turn))
         except BadInput:
             raise
         except Exception as e:  # Pillow's decoders raise many types on broken data
@@ -162,6 +171,17 @@ def _opened(source: Path | io.BytesIO, where: str) -> PillowImage.Image:
         image.close()
         raise BadInput(f"{where}: {width} x {height} pixels; at most {MAX_PIXELS:,} pixels are read")
     return image
+
+
+def _orientation(image: PillowImage.Image, where: str) -> int:
+    """The EXIF orientation that is left to be applied; known from the header, before any pixel is decoded."""
+    # Pillow turns TIFF upright itself, and looks for the Exif of a PNG behind its pixels by decoding them all.
+    if image.format == "TIFF" or (image.format == "PNG" and "exif" not in image.info):
+        return 1
+    try:
+        return int(image.getexif().get(_ORIENTATION_TAG, 1))
+    except Exception as e:  # damaged Exif makes Pillow raise many types
+        raise BadInput(f"{where}: its EXIF data is damaged ({_first_line(e)}), so its orientation is unknown") from None
 
 
 def _to_rgb(image: PillowImage.Image, where: str) -> PillowImage.Image:

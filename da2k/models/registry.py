@@ -53,6 +53,17 @@ def zoo() -> Mapping[str, ZooEntry]:
     return {name: ZooEntry.model_validate(entry) for name, entry in yaml.safe_load(text).items()}
 
 
+def zoo_entry(name: str) -> ZooEntry:
+    """The zoo's entry of this name.
+
+    Raises:
+        BadModel: there is none; the message suggests the nearest.
+    """
+    if name not in zoo():
+        raise BadModel(f'unknown model "{name}"; {did_you_mean(name, zoo())}')
+    return zoo()[name]
+
+
 def load_model(spec: str, options: Mapping[str, str] | None = None, device: str = "auto") -> Model:
     """Load the model that a string names.
 

@@ -1,0 +1,52 @@
+"""The command line: one file a command group. A command parses, calls one function, and prints.
+
+Heavy packages are imported inside the commands, so that `da2k --help` answers at once.
+"""
+
+import sys
+from typing import Annotated
+
+import typer
+
+import da2k
+from da2k.cli import data, demo, models, score
+from da2k.errors import Da2kError
+
+app = typer.Typer(
+    name="da2k",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    help="Build depth-ordering benchmarks the way DA-2K was built, and score depth models on them.",
+)
+app.command()(demo.demo)
+app.command()(score.evaluate)
+app.command()(score.predict)
+app.command()(score.compare)
+app.add_typer(models.app, name="models")
+app.add_typer(data.app, name="data")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"da2k {da2k.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line; a known error is one line on stderr and exit code 1."""
+    try:
+        app()
+    except Da2kError as e:
+        typer.echo(f"error: {' '.join(str(e).split())}", err=True)
+        sys.exit(1)

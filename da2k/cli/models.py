@@ -1,0 +1,60 @@
+"""`da2k models list` and `show`."""
+
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="The models that can be named.", no_args_is_help=True, rich_markup_mode=None)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+
+
+@app.command("list")
+def list_models(json: Json = False) -> None:
+    """List the zoo, and the prefixes under which any other model can be named.
+
+    Example: da2k models list
+    """
+    from json import dumps
+
+    from da2k.cli.tables import print_table
+    from da2k.models.registry import ADAPTERS, zoo
+
+    if json:
+        typer.echo(dumps({name: entry.model_dump(mode="json") for name, entry in zoo().items()}, indent=1))
+        return
+    rows = [
+        [
+            name,
+            entry.kind,
+            entry.parameters or "",
+            "" if entry.da2k_accuracy is None else f"{entry.da2k_accuracy:g}",
+            entry.licence,
+            entry.status,
+        ]
+        for name, entry in zoo().items()
+    ]
+    print_table(["model", "kind", "parameters", "DA-2K % (reported)", "licence", "status"], rows)
+    typer.echo(f"Any other model: {', '.join(f'{prefix}:…' for prefix in ADAPTERS)}; see da2k evaluate --help")
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(help="A name from `da2k models list`.", show_default=False)],
+    json: Json = False,
+) -> None:
+    """Print everything known about a model of the zoo, without loading it.
+
+    Example: da2k models show depth-anything-v2-small
+    """
+    from da2k.models.registry import zoo_entry
+
+    entry = zoo_entry(name)
+    if json:
+        typer.echo(entry.model_dump_json(indent=1))
+        return
+    fields = {"name": name, **entry.model_dump(mode="json", exclude_none=True)}
+    for key, value in fields.items():
+        text = ", ".join(f"{k}={v}" for k, v in value.items()) if isinstance(value, dict) else str(value)
+        if text:
+            typer.echo(f"{key + ':':<16} {text}")

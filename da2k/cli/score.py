@@ -1,0 +1,173 @@
+"""`da2k evaluate`, `predict` and `compare`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from da2k.results import Failure, Result
+
+Model = Annotated[
+    str,
+    typer.Argument(
+        help="A name from `da2k models list`, or hf:<hub id or folder>, onnx:<file>, tflite:<file>, "
+        "predictions:<folder>, python:<module>:<factory>, baseline:<cue>.",
+        show_default=False,
+    ),
+]
+ModelOption = Annotated[
+    list[str],
+    typer.Option("--model-option", "-o", metavar="KEY=VALUE", help="An option of the model; may be repeated."),
+]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+BatchSize = Annotated[int, typer.Option(min=1, help="Images given to the model at once.")]
+Root = Annotated[
+    Path | None, typer.Option(help="Where the named benchmark lies; default: where `da2k data fetch` puts it.")
+]
+Partial = Annotated[
+    bool,
+    typer.Option(
+        "--partial",
+        help="Accept an incomplete copy of a named benchmark. The result says so; pairs whose image is absent "
+        "count as invalid.",
+    ),
+]
+
+
+def evaluate(
+    model: Model,
+    benchmark: Annotated[
+        str, typer.Option(help="A name from `da2k data list`, or a folder with annotations.json and images/.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="The result file; default: results/<benchmark>/<model>.json.")
+    ] = None,
+    protocol: Annotated[str, typer.Option(help="The scoring rules.")] = "da2k",
+    model_option: ModelOption = [],  # noqa: B006 - typer copies it
+    device: Device = "auto",
+    batch_size: BatchSize = 1,
+    root: Root = None,
+    partial: Partial = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON instead of tables.")] = False,
+) -> None:
+    """Score a model: accuracy per scenario and overall, with 95 % intervals.
+
+    Writes the result and its per-pair rows. A run that was interrupted is carried on by the same command.
+    Exit code 1 if any pair could not be judged.
+
+    Example: da2k evaluate depth-anything-v2-small --benchmark da2k
+    """
+    from da2k.cli.progress import progress
+    from da2k.cli.tables import print_result
+    from da2k.datasets.benchmarks import open_benchmark
+    from da2k.evaluation.evaluate import evaluate as run
+    from da2k.models.registry import load_model
+
+    labels = open_benchmark(benchmark, root=root, partial=partial)
+    loaded = load_model(model, _options(model_option), device)
+    target = out or Path("results") / _slug(labels.name) / f"{_slug(loaded.record.name)}.json"
+    with progress(loaded.record.name) as show:
+        result = run(loaded, labels, protocol=protocol, batch_size=batch_size, out=target, progress=show).result
+    if json:
+        typer.echo(result.model_dump_json(indent=1))
+    else:
+        typer.echo(_headline(result))
+        print_result(result)
+        typer.echo(f"result: {target}")
+    for warning in result.warnings:
+        typer.echo(f"warning: {warning}", err=True)
+    _show_failures(result.failures)
+
+
+def predict(
+    model: Model,
+    images: Annotated[
+        str, typer.Argument(help="A benchmark by name or folder, a folder of photographs, or one photograph.")
+    ],
+    out: Annotated[Path, typer.Option(help="The predictions folder to write.")],
+    model_option: ModelOption = [],  # noqa: B006 - typer copies it
+    device: Device = "auto",
+    batch_size: BatchSize = 1,
+    root: Root = None,
+    partial: Partial = False,
+) -> None:
+    """Write a model's depth maps as a predictions folder, at the network's own size.
+
+    The folder scores exactly as the model does. A run that was interrupted is carried on by the same command.
+
+    Example: da2k predict depth-anything-v2-small photos/ --out maps/
+    """
+    from da2k.cli.progress import progress
+    from da2k.evaluation.predict import predict as run
+    from da2k.models.registry import load_model
+
+    loaded = load_model(model, _options(model_option), device)
+    with progress(loaded.record.name) as show:
+        done = run(loaded, images, out, root=root, partial=partial, batch_size=batch_size, progress=show)
+    earlier = f", {done.resumed} were there already" if done.resumed else ""
+    typer.echo(f"{done.written} maps written to {done.folder}{earlier}")
+    _show_failures(done.failures)
+
+
+def compare(
+    results: Annotated[list[Path], typer.Argument(help="Two or more result files.", show_default=False)],
+    json: Annotated[bool, typer.Option("--json", help="Print the tests as JSON.")] = False,
+) -> None:
+    """Is A really better than B? Exact McNemar tests on the same pairs, overall and per scenario.
+
+    The overall p-value is a single test; those of the scenarios are also corrected for testing all of them
+    (Holm). Differences are called separable at 5 %.
+
+    Example: da2k compare results/da2k/a.json results/da2k/b.json
+    """
+    from dataclasses import asdict
+    from json import dumps
+
+    from da2k.cli.tables import print_comparison
+    from da2k.evaluation.compare import compare as run
+
+    tests = run(results)
+    if json:
+        typer.echo(dumps([{**asdict(test), "separable": test.separable} for test in tests], indent=1))
+    else:
+        print_comparison(tests)
+
+
+def _options(pairs: list[str]) -> dict[str, str]:
+    options = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise typer.BadParameter(f'"{pair}" is not of the form key=value', param_hint="--model-option")
+        options[key.strip()] = value.strip()
+    return options
+
+
+def _slug(name: str) -> str:
+    """A file name for a name."""
+    kept = "".join(c if c.isalnum() or c in "-_." else "-" for c in name)
+    return kept.strip("-.")[:120] or "unnamed"
+
+
+def _headline(result: "Result") -> str:
+    benchmark = result.benchmark
+    whole = "partial copy, " if benchmark.partial else ""
+    resumed = f" ({result.run.images_resumed} from an earlier run)" if result.run.images_resumed else ""
+    return (
+        f"{result.model.name} [{result.model.kind or 'kind unknown'}] on {benchmark.name}: {whole}"
+        f"{benchmark.images} images{resumed}, {benchmark.pairs} pairs, protocol {result.protocol.name}"
+    )
+
+
+def _show_failures(failures: "Sequence[Failure]") -> None:
+    """Name the images that failed, on stderr, and leave with exit code 1 if there are any."""
+    shown = 20
+    for failure in failures[:shown]:
+        typer.echo(f"failed: {failure.image}: {failure.reason}", err=True)
+    if len(failures) > shown:
+        typer.echo(f"failed: and {len(failures) - shown} more images; the result file names them", err=True)
+    if failures:
+        raise typer.Exit(1)

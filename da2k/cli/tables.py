@@ -1,0 +1,89 @@
+"""Tables on stdout."""
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from da2k.evaluation.compare import PairedTest
+    from da2k.results import Result
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, last_apart: int = 0) -> None:
+    """Print rows under their column titles; the first column is text, the others align right.
+
+    Args:
+        columns: the titles.
+        rows: the cells.
+        last_apart: how many rows at the end are set apart by a line, such as totals.
+    """
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for index, title in enumerate(columns):
+        table.add_column(title, justify="left" if index == 0 else "right", no_wrap=True)
+    for index, row in enumerate(rows):
+        table.add_row(*(Text(cell) for cell in row), end_section=index == len(rows) - last_apart - 1)
+    Console(width=None if sys.stdout.isatty() else 200).print(table)
+
+
+def percent(share: float) -> str:
+    """A share as per cent with two decimals."""
+    return f"{100 * share:.2f}"
+
+
+def interval(bounds: tuple[float, float]) -> str:
+    """Two bounds as per cent."""
+    return f"{100 * bounds[0]:.1f} – {100 * bounds[1]:.1f}"
+
+
+def print_result(result: "Result") -> None:
+    """The per-scenario table of a result."""
+    outcomes = ("total", "correct", "wrong", "tied", "invalid", "missing")
+    rows = [
+        [name, *(str(getattr(s, outcome)) for outcome in outcomes), percent(s.accuracy), interval(s.interval)]
+        for name, s in result.scenarios.items()
+    ]
+    accuracy = result.accuracy
+    rows += [
+        [
+            "overall",
+            *(str(getattr(result.counts, outcome)) for outcome in outcomes),
+            percent(accuracy.micro),
+            interval(accuracy.interval),
+        ],
+        ["mean of scenarios", *[""] * len(outcomes), percent(accuracy.macro), ""],
+    ]
+    level = f"{100 * accuracy.level:g} % interval"
+    print_table(["scenario", "pairs", *outcomes[1:], "accuracy %", level], rows, last_apart=2)
+
+
+def print_comparison(tests: "Sequence[PairedTest]") -> None:
+    """The paired tests, one table for each two models."""
+    from rich.console import Console
+
+    console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
+    couples = list(dict.fromkeys((test.a, test.b) for test in tests))
+    for a, b in couples:
+        chosen = [test for test in tests if (test.a, test.b) == (a, b)]
+        console.print(f"A = {a}\nB = {b}", markup=False)
+        rows = [
+            [
+                test.scenario,
+                str(test.pairs),
+                percent(test.accuracy_a),
+                percent(test.accuracy_b),
+                f"{100 * (test.accuracy_a - test.accuracy_b):+.2f}",
+                str(test.only_a),
+                str(test.only_b),
+                f"{test.p:.4f}",
+                f"{test.p_holm:.4f}",
+                ("A" if test.only_a > test.only_b else "B") if test.separable else "not separable",
+            ]
+            for test in (*chosen[1:], chosen[0])
+        ]
+        titles = ["scenario", "pairs", "A %", "B %", "A − B", "only A", "only B", "p", "p (Holm)", "better"]
+        print_table(titles, rows, last_apart=1)

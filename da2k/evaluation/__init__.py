@@ -1,0 +1,1 @@
+"""A model and a benchmark become a result; results become a comparison."""

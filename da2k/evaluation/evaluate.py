@@ -1,0 +1,157 @@
+"""One model on one ordering benchmark."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import da2k
+from da2k.datasets.benchmarks import open_benchmark, open_photos
+from da2k.datasets.da2k import Benchmark
+from da2k.depth import DepthKind
+from da2k.evaluation.journal import Journal
+from da2k.evaluation.provenance import Stopwatch
+from da2k.evaluation.readings import read_pairs
+from da2k.evaluation.rows import JudgedImage, judge, make_rows, save_result
+from da2k.evaluation.summary import summarise_run
+from da2k.models import Model
+from da2k.models.python import Aspect, PythonModel, as_model
+from da2k.models.registry import load_model
+from da2k.protocols import load_protocol
+from da2k.results import Counts, Result
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Progress = Callable[[int, int], None]
+"""Told (images done, images in all) after each image."""
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """A result and the rows behind it.
+
+    Attributes:
+        result: everything that is known about the run; `result.scenarios` holds the scenarios.
+        accuracy: correct / total over all pairs, in [0, 1].
+        counts: total, correct, wrong, tied, invalid, missing.
+    """
+
+    result: Result
+    _rows: list[dict[str, Any]] = field(repr=False)
+
+    @property
+    def accuracy(self) -> float:
+        """correct / total over all pairs, in [0, 1]."""
+        return self.result.accuracy.micro
+
+    @property
+    def counts(self) -> Counts:
+        """How many pairs ended how."""
+        return self.result.counts
+
+    @cached_property
+    def rows(self) -> "pd.DataFrame":
+        """One row a pair; the columns are `da2k.evaluation.rows.COLUMNS`."""
+        import pandas as pd
+
+        return pd.DataFrame(self._rows)
+
+    def save(self, path: str | Path) -> Result:
+        """Write the result as JSON, and its rows as Parquet beside it."""
+        return save_result(self.result, self._rows, Path(path))
+
+
+def evaluate(
+    model: Any,
+    benchmark: str | Path | Benchmark,
+    *,
+    kind: DepthKind | str | None = None,
+    aspect: Aspect = "kept",
+    protocol: str = "da2k",
+    root: Path | None = None,
+    partial: bool = False,
+    model_options: Mapping[str, str] | None = None,
+    device: str = "auto",
+    batch_size: int = 1,
+    out: str | Path | None = None,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Score a model on an ordering benchmark.
+
+    Args:
+        model: a model string (see `da2k.models.registry`), an object with `predict(images)`, or a function from
+            RGB pixels, uint8 [H, W, 3], to a map [h, w] of any size.
+        benchmark: a name from the data manifest, a folder in the official layout, or an opened Benchmark.
+        kind: what the plain arrays of a Python model mean; the direction is never guessed.
+        aspect: "stretched" if a Python model's maps do not have their image's aspect.
+        protocol: the name of the scoring rules.
+        root: where a named benchmark lies.
+        partial: accept an incomplete copy of a named benchmark.
+        model_options, device: for a model string.
+        batch_size: images given to `predict` at once.
+        out: where to save the result. An interrupted run with the same `out` is carried on.
+        progress: called after each image.
+
+    Returns:
+        The evaluation. Failed images, non-finite values and missing predictions are counted in it, never raised.
+
+    Raises:
+        Da2kError: the model or the benchmark cannot be used at all.
+
+    >>> import da2k, tempfile
+    >>> from da2k.datasets.scenes import write_scenes
+    >>> def lower_is_nearer(pixels):  # a network would stand here
+    ...     height, width, _ = pixels.shape
+    ...     return [[row] * width for row in range(height)]
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     score = da2k.evaluate(lower_is_nearer, write_scenes(folder), kind="affine_disparity")
+    >>> 0 < score.accuracy < 1, score.counts.invalid, len(score.result.scenarios)
+    (True, 0, 8)
+    """
+    watch = Stopwatch()
+    rules = load_protocol(protocol)
+    labels = benchmark
+    if not isinstance(labels, Benchmark):
+        labels = open_benchmark(labels, root=root, partial=partial)
+    photos = open_photos(labels)
+    scored = load_model(model, model_options, device) if isinstance(model, str) else as_model(model, kind, aspect)
+    target = None if out is None else Path(out)
+    judged: list[JudgedImage] = []
+    with Journal(_journal_path(target, scored), _fingerprint(scored, labels)) as journal:
+        for reading in read_pairs(scored, labels, photos, journal, max(1, batch_size)):
+            judged.append(JudgedImage(reading, labels.by_image[reading.image], judge(reading)))
+            if progress:
+                progress(len(judged), len(labels.images))
+        result = summarise_run(scored, labels, rules, judged, watch)
+        rows = make_rows(judged)
+        if target is not None:
+            result = save_result(result, rows, target)
+        if all(image.reading.failure is None for image in judged):
+            journal.finish()
+    return Evaluation(result, rows)
+
+
+def _journal_path(out: Path | None, model: Model) -> Path | None:
+    """Where progress is kept: beside the result, if the model is known well enough to carry its work on.
+
+    A Python object may have learned since the run that was interrupted; without a digest nothing tells.
+    """
+    if out is None or (isinstance(model, PythonModel) and model.record.weights_digest is None):
+        return None
+    return out.with_name(f"{out.name}.progress")
+
+
+def _fingerprint(model: Model, benchmark: Benchmark) -> str:
+    """Names the work whose values a journal holds: anything that could change one of them changes it."""
+    work = {
+        "da2k": da2k.__version__,
+        "model": model.record.model_dump(mode="json"),
+        "device": str(getattr(model, "device", "")),
+        "dtype": str(getattr(model, "dtype", "")),
+        "labels": [f"{pair.id} {tuple(pair.closer_point)}" for pair in benchmark.pairs],
+    }
+    return hashlib.sha256(json.dumps(work, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,139 @@
+"""Writing a model's maps to a predictions folder, which scores exactly as the model itself."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+import numpy as np
+
+import da2k
+from da2k.datasets.benchmarks import open_benchmark
+from da2k.datasets.da2k import ANNOTATIONS, locate
+from da2k.datasets.manifest import load_manifest
+from da2k.depth import DepthMap
+from da2k.errors import BadInput
+from da2k.evaluation.inference import reason, run_model
+from da2k.evaluation.journal import Journal
+from da2k.files import write_atomically
+from da2k.images import Photo
+from da2k.models import Model
+from da2k.models.predictions import DECLARATION, Declaration, read_declaration, write_declaration
+from da2k.results import Failure
+
+_ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm")
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """What `predict` did: maps written now, maps an interrupted run had written, images that failed."""
+
+    folder: Path
+    written: int
+    resumed: int
+    failures: tuple[Failure, ...]
+
+
+def predict(
+    model: Model,
+    images: str | Path,
+    out: str | Path,
+    *,
+    root: Path | None = None,
+    partial: bool = False,
+    batch_size: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> Predicted:
+    """Write one `.npy` map (float32, the network's own size) an image, and `predictions.yaml`.
+
+    Args:
+        model: a loaded model.
+        images: a benchmark by name or folder, a folder of photographs, or one photograph.
+        out: the predictions folder. An interrupted run into it is carried on.
+        root, partial: as for `da2k.datasets.benchmarks.open_benchmark`.
+        batch_size: images given to the model at once.
+        progress: called with (images done, images in all).
+
+    Raises:
+        Da2kError: there are no images, or the folder holds another model's maps.
+    """
+    folder = Path(out)
+    files = _photographs(images, root, partial)
+    names = _map_names(files)
+    declaration = _declare(model)
+    _claim(folder, declaration)
+    work = repr((da2k.__version__, model.record.model_dump(mode="json"), str(getattr(model, "dtype", ""))))
+    written = resumed = 0
+    failures: list[Failure] = []
+    with Journal(folder / ".predict.progress", hashlib.sha256(work.encode()).hexdigest()) as journal:
+        done = {name: journal.digest(name) if (folder / names[name]).is_file() else None for name in files}
+        for answer in run_model(model, files, lambda name: Photo.open(files[name], name), done, batch_size):
+            if answer.error:
+                failures.append(Failure(image=answer.name, reason=reason(answer.error)))
+            elif answer.depth is None:
+                resumed += 1
+            elif answer.depth.kind != declaration.kind:
+                raise BadInput(f"{answer.name}: the map is {answer.depth.kind}, but {declaration.kind} was declared")
+            else:
+                write_atomically(folder / names[answer.name], _npy(answer.depth))
+                journal.add(answer.name, answer.digest, answer.depth.kind, np.empty(0))
+                written += 1
+            if progress:
+                progress(written + resumed + len(failures), len(files))
+        if not failures:
+            journal.finish()
+    return Predicted(folder, written, resumed, tuple(failures))
+
+
+def _photographs(images: str | Path, root: Path | None, partial: bool) -> dict[str, Path]:
+    """The images by the names that their maps mirror."""
+    place = Path(images)
+    if place.is_file():
+        return {place.name: place}
+    if str(images) in load_manifest() or (place / ANNOTATIONS).is_file() or not place.is_dir():
+        benchmark = open_benchmark(images, root=root, partial=partial)
+        return {image: locate(benchmark.root, image) for image in benchmark.images}
+    found = sorted(p for p in place.rglob("*") if p.suffix.lower() in _ENDINGS and p.is_file())
+    if not found:
+        raise BadInput(f"{place}: holds no photograph ({', '.join(_ENDINGS)})")
+    return {path.relative_to(place).as_posix(): path for path in found}
+
+
+def _map_names(images: Iterable[str]) -> dict[str, str]:
+    """`x.npy` for `x.jpg`, but `x.jpg.npy` where another image differs from it only in the ending."""
+    stems = {image: str(PurePosixPath(image).with_suffix("")) for image in images}
+    counts = Counter(stems.values())
+    return {image: f"{stem}.npy" if counts[stem] == 1 else f"{image}.npy" for image, stem in stems.items()}
+
+
+def _declare(model: Model) -> Declaration:
+    record = model.record
+    if record.kind is None:
+        raise BadInput(f"{record.spec}: the kind of its maps is not known; give --model-option kind=…")
+    return Declaration(
+        model=record.name,
+        kind=record.kind,
+        aspect=record.aspect,
+        preprocessing=record.preprocessing,
+        revision=record.revision,
+        weights_digest=record.weights_digest,
+        parameters=record.parameters,
+    )
+
+
+def _claim(folder: Path, declaration: Declaration) -> None:
+    """Write the declaration, unless the folder holds something else already."""
+    if (folder / DECLARATION).exists():
+        if read_declaration(folder) != declaration:
+            raise BadInput(f"{folder}: holds the maps of another model or of other options; choose another --out")
+        return
+    if folder.is_dir() and any(folder.iterdir()):
+        raise BadInput(f"{folder}: is not empty and has no predictions.yaml; choose another --out")
+    write_declaration(folder, declaration)
+
+
+def _npy(depth: DepthMap) -> Callable[[BinaryIO], None]:
+    values = np.ascontiguousarray(depth.values)
+    return lambda f: np.save(f, values, allow_pickle=False)

@@ -1,0 +1,121 @@
+"""One row a pair: the table behind a result, in Parquet."""
+
+import hashlib
+import io
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from da2k.errors import BadInput
+from da2k.evaluation.readings import ImageReading
+from da2k.files import sha256_file, write_atomically
+from da2k.metrics.ordering import Outcome, order_outcomes
+from da2k.pairs import Pair
+from da2k.results import Result, Rows
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COLUMNS = {
+    "pair": "string",
+    "image": "string",
+    "scenario": "string",
+    "closer_row": "int32",
+    "closer_col": "int32",
+    "farther_row": "int32",
+    "farther_col": "int32",
+    "value_closer": "float64",
+    "value_farther": "float64",
+    "kind": "string",
+    "outcome": "string",
+}
+"""The columns. `value_closer` and `value_farther` are the map's values, raw, at the two points; NaN where the image
+failed; `outcome` is one of `da2k.metrics.ordering.Outcome`."""
+
+
+class JudgedImage(NamedTuple):
+    """What was read for one image, its pairs, and their outcomes in the same order."""
+
+    reading: ImageReading
+    pairs: tuple[Pair, ...]
+    outcomes: list[Outcome]
+
+
+def judge(reading: ImageReading) -> list[Outcome]:
+    """The outcomes of one image's pairs."""
+    if reading.kind is None:
+        return [Outcome.MISSING if reading.missing else Outcome.INVALID] * len(reading.closer)
+    return order_outcomes(reading.closer, reading.farther, reading.kind)
+
+
+def make_rows(judged: Iterable[JudgedImage]) -> list[dict[str, Any]]:
+    """Rows sorted by pair, so that the order of a label file, or of its points, changes nothing."""
+    rows = [
+        {
+            "pair": pair.id,
+            "image": pair.image,
+            "scenario": pair.scenario,
+            "closer_row": pair.closer_point.row,
+            "closer_col": pair.closer_point.col,
+            "farther_row": pair.farther_point.row,
+            "farther_col": pair.farther_point.col,
+            "value_closer": float(reading.closer[i]),
+            "value_farther": float(reading.farther[i]),
+            "kind": reading.kind,
+            "outcome": str(outcomes[i]),
+        }
+        for reading, pairs, outcomes in judged
+        for i, pair in enumerate(pairs)
+    ]
+    return sorted(rows, key=lambda row: (row["pair"], row["closer_row"], row["closer_col"]))
+
+
+def save_result(result: Result, rows: list[dict[str, Any]], path: Path) -> Result:
+    """Write the rows, then the result that names them and their digest.
+
+    The rows' file carries its digest in its name: an older result at `path` keeps its own rows until the new
+    one has replaced it, so a kill at any moment leaves a whole result.
+
+    Raises:
+        BadInput: the folder cannot be written to.
+    """
+    data = _parquet(rows)
+    digest = hashlib.sha256(data).hexdigest()
+    file = path.with_name(f"{path.stem}.{digest[:12]}.parquet")
+    write_atomically(file, lambda f: f.write(data))
+    saved = result.model_copy(update={"rows": Rows(file=file.name, sha256=digest)})
+    write_atomically(path, lambda f: f.write((saved.model_dump_json(indent=1) + "\n").encode()))
+    for old in path.parent.glob(f"{_glob_literal(path.stem)}.{'[0-9a-f]' * 12}.parquet"):
+        if old.name != file.name:
+            old.unlink(missing_ok=True)
+    return saved
+
+
+def read_rows(result: Result, path: Path) -> "pd.DataFrame":
+    """The rows of the result at `path`.
+
+    Raises:
+        BadInput: the result has no rows, or their file is missing or is not the one the result names.
+    """
+    import pandas as pd
+
+    if result.rows is None:
+        raise BadInput(f"{path}: names no file of rows")
+    file = path.with_name(result.rows.file)
+    if file.parent != path.parent or sha256_file(file) != result.rows.sha256:
+        raise BadInput(f"{file}: is not the file that {path.name} was written with (its SHA-256 differs)")
+    return pd.read_parquet(file)
+
+
+def _parquet(rows: list[dict[str, Any]]) -> bytes:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    schema = pa.schema([(name, getattr(pa, kind)()) for name, kind in COLUMNS.items()])
+    buffer = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(rows, schema=schema), buffer)
+    return buffer.getvalue()
+
+
+def _glob_literal(text: str) -> str:
+    return "".join(f"[{c}]" if c in "*?[" else c for c in text)

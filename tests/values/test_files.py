@@ -1,0 +1,72 @@
+"""Atomic writing, with real processes that really die."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from da2k.errors import BadInput
+from da2k.files import home, sha256_file, write_atomically, write_text
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "a.txt"
+    write_text(path, "old")
+
+    def fails(f):
+        f.write(b"half")
+        raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"):
+        write_atomically(path, fails)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_killed_write_leaves_the_old_file(tmp_path):
+    path = tmp_path / "a.txt"
+    write_text(path, "old")
+    code = textwrap.dedent(f"""
+        import os, signal
+        from pathlib import Path
+        from da2k.files import write_atomically
+        def half(f):
+            f.write(b"x" * 100_000); f.flush()
+            os.kill(os.getpid(), signal.SIGKILL)
+        write_atomically(Path({str(path)!r}), half)
+    """)
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -signal.SIGKILL
+    assert path.read_text() == "old"
+
+
+def test_new_files_have_the_modes_the_umask_gives(tmp_path):
+    path = tmp_path / "new" / "a.txt"
+    write_text(path, "x")
+    current = os.umask(0)
+    os.umask(current)
+    assert path.stat().st_mode & 0o777 == 0o666 & ~current
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BadInput, match="file/a.txt: cannot be written"):
+        write_text(tmp_path / "file" / "a.txt", "x")
+
+
+def test_digests_match_sha256sum(tmp_path):
+    path = tmp_path / "a"
+    path.write_bytes(b"abc")
+    # FIPS 180-2, appendix B.1.
+    assert sha256_file(path) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    with pytest.raises(BadInput, match="none"):
+        sha256_file(tmp_path / "none")
+
+
+def test_home_follows_the_environment(monkeypatch, tmp_path):
+    monkeypatch.setenv("DA2K_HOME", str(tmp_path))
+    assert home() == tmp_path
+    monkeypatch.delenv("DA2K_HOME")
+    assert home().name == "da2k"
