@@ -132,7 +132,7 @@ class Failure(_Record):
 class Rows(_Record):
     """The file of per-pair rows, beside the result."""
 
-    file: str
+    file: Annotated[str, Field(pattern=r"^[^/\\\x00]+\.parquet$")]
     sha256: Digest
 
 

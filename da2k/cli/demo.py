@@ -9,7 +9,9 @@ import typer
 def demo(
     out: Annotated[Path, typer.Option(help="Where to write the scenes and the results.")] = Path("demo"),
 ) -> None:
-    """Score the four baselines on built-in scenes with exact depth: offline, no weights, under a minute.
+    """Score the baselines on built-in scenes.
+
+    The scenes are ray-cast, so their depth is exact. Offline, no weights, under a minute.
 
     Example: da2k demo --out demo/
     """

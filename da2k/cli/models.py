@@ -11,7 +11,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text."
 
 @app.command("list")
 def list_models(json: Json = False) -> None:
-    """List the zoo, and the prefixes under which any other model can be named.
+    """List the models known by name, and how to name others.
 
     Example: da2k models list
     """
@@ -43,7 +43,7 @@ def show(
     name: Annotated[str, typer.Argument(help="A name from `da2k models list`.", show_default=False)],
     json: Json = False,
 ) -> None:
-    """Print everything known about a model of the zoo, without loading it.
+    """Print what is known about a model.
 
     Example: da2k models show depth-anything-v2-small
     """

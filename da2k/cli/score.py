@@ -53,9 +53,9 @@ def evaluate(
     partial: Partial = False,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON instead of tables.")] = False,
 ) -> None:
-    """Score a model: accuracy per scenario and overall, with 95 % intervals.
+    """Score a model on a benchmark.
 
-    Writes the result and its per-pair rows. A run that was interrupted is carried on by the same command.
+    Prints accuracy per scenario and overall, with 95 % intervals, and writes the result and its per-pair rows. A run that was interrupted is carried on by the same command.
     Exit code 1 if any pair could not be judged.
 
     Example: da2k evaluate depth-anything-v2-small --benchmark da2k
@@ -94,9 +94,9 @@ def predict(
     root: Root = None,
     partial: Partial = False,
 ) -> None:
-    """Write a model's depth maps as a predictions folder, at the network's own size.
+    """Write a model's depth maps to a folder.
 
-    The folder scores exactly as the model does. A run that was interrupted is carried on by the same command.
+    The maps have the network's own size. The folder scores exactly as the model does. A run that was interrupted is carried on by the same command.
 
     Example: da2k predict depth-anything-v2-small photos/ --out maps/
     """
@@ -116,9 +116,9 @@ def compare(
     results: Annotated[list[Path], typer.Argument(help="Two or more result files.", show_default=False)],
     json: Annotated[bool, typer.Option("--json", help="Print the tests as JSON.")] = False,
 ) -> None:
-    """Is A really better than B? Exact McNemar tests on the same pairs, overall and per scenario.
+    """Is one model really better than another?
 
-    The overall p-value is a single test; those of the scenarios are also corrected for testing all of them
+    Exact McNemar tests on the same pairs, overall and per scenario, for every two results. The overall p-value is a single test; those of the scenarios are also corrected for testing all of them
     (Holm). Differences are called separable at 5 %.
 
     Example: da2k compare results/da2k/a.json results/da2k/b.json
