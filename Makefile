@@ -1,0 +1,48 @@
+# Each target makes the environment it needs; only Python (3.11 or newer) and make have to be there.
+PYTHON ?= python3
+VENV := .venv
+LIGHT := .venv-base
+PIP_FLAGS := --disable-pip-version-check --quiet
+
+.PHONY: help install demo test check bench docs clean
+
+help:
+	@echo "make demo      the whole loop on built-in scenes; light install, offline once installed"
+	@echo "make install   .venv with everything"
+	@echo "make test      checks and tests, in .venv"
+	@echo "make bench     speed, as ratios measured side by side"
+	@echo "make docs      write docs/commands.md from the command line's own help"
+
+install: $(VENV)/.complete
+
+$(VENV)/.complete: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "da2k needs Python 3.11 or newer; set PYTHON=")'
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install $(PIP_FLAGS) --constraint constraints.txt --editable '.[all,dev]'
+	touch $@
+
+$(LIGHT)/.complete: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "da2k needs Python 3.11 or newer; set PYTHON=")'
+	$(PYTHON) -m venv $(LIGHT)
+	$(LIGHT)/bin/python -m pip install $(PIP_FLAGS) --constraint constraints.txt --editable .
+	touch $@
+
+demo: $(LIGHT)/.complete
+	$(LIGHT)/bin/da2k demo --out demo
+
+check: $(VENV)/.complete
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+
+test: check
+	$(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile
+
+bench: $(VENV)/.complete
+	$(VENV)/bin/python -m benchmarks
+
+docs: $(VENV)/.complete
+	$(VENV)/bin/python docs/write_commands.py
+
+clean:
+	rm -rf $(VENV) $(LIGHT) demo build dist
