@@ -1,5 +1,7 @@
 """Reading maps at pixels, and what kinds of map may become what."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -139,3 +141,13 @@ def test_a_map_with_its_sides_rounded_to_a_multiple_covers_its_image(height, wid
 )
 def test_transposed_and_cropped_maps_do_not_cover(map_size, image_size):
     assert not covers(map_size, image_size)
+
+
+def test_reading_takes_no_memory_of_the_images_size():
+    values, image = np.ones((518, 686), np.float32), (3000, 4000)
+    read_at(values, [(0, 0)], image)
+    tracemalloc.start()
+    read_at(values, [(0, 0), (2999, 3999), (17, 1234)], image)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 50_000

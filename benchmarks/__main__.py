@@ -1,0 +1,10 @@
+"""`python -m benchmarks`: all of them."""
+
+import os
+import platform
+
+from benchmarks import decoding, reading, scoring, startup
+
+print(f"{os.cpu_count()} cores, Python {platform.python_version()}, {platform.machine()}")
+for benchmark in (reading, scoring, startup, decoding):
+    benchmark.run()
