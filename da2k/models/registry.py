@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import import_module, resources
-from typing import Literal
+from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict
@@ -29,12 +29,13 @@ Load = Callable[[str, Mapping[str, str], str], Model]
 class ZooEntry(BaseModel):
     """One model of the zoo: how to get it, what its maps mean, and what its authors report.
 
-    `da2k_accuracy` is in percent, from the source that `da2k_source` names.
+    `spec` is a model string, absent where nothing was released. `da2k_accuracy` is in percent, from the source
+    that `da2k_source` names.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    spec: str
+    spec: str | None = None
     options: dict[str, str] = {}
     kind: DepthKind
     parameters: str | None = None
@@ -70,7 +71,7 @@ def load_model(spec: str, options: Mapping[str, str] | None = None, device: str 
     Args:
         spec: a zoo name, or `hf:`, `onnx:`, `tflite:`, `predictions:`, `python:` or `baseline:` and a target.
         options: what `--model-option` gives; each adapter documents its own.
-        device: "auto", "cpu", "cuda" or "cuda:n"; adapters without a GPU path ignore it.
+        device: "auto", "cpu", "cuda" or "cuda:n"; where there is only one way to run, it is ignored or refused.
 
     Raises:
         BadModel: the name is unknown or the model cannot be loaded.
@@ -82,7 +83,7 @@ def load_model(spec: str, options: Mapping[str, str] | None = None, device: str 
         return _adapter(prefix)(target, given, device)
     if spec in zoo():
         entry = zoo()[spec]
-        if entry.status == "not released":
+        if entry.spec is None:
             raise BadModel(f'"{spec}" was not released by its authors; there are no weights to load')
         zoo_prefix, _, zoo_target = entry.spec.partition(":")
         model = _adapter(zoo_prefix)(given.pop("path", zoo_target), {**entry.options, **given}, device)
@@ -92,11 +93,15 @@ def load_model(spec: str, options: Mapping[str, str] | None = None, device: str 
 
 
 class _Named:
-    """A model under its zoo name."""
+    """A model under its zoo name; everything else is the model's own."""
 
     def __init__(self, model: Model, name: str) -> None:
         self.record = model.record.model_copy(update={"name": name, "spec": name})
         self.predict = model.predict
+        self._model = model
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
 
 
 def _adapter(prefix: str) -> Load:
