@@ -36,7 +36,9 @@ def run() -> None:
     rng = np.random.default_rng(0)
     values = rng.random((518, 686), np.float32)
     points = np.stack([rng.integers(0, side, 4) for side in IMAGE], axis=1)
-    print(f"reading 2 pairs of a {values.shape[0]} x {values.shape[1]} map at {IMAGE[0] * IMAGE[1] / 1e6:.0f} megapixels")
+    print(
+        f"reading 2 pairs of a {values.shape[0]} x {values.shape[1]} map at {IMAGE[0] * IMAGE[1] / 1e6:.0f} megapixels"
+    )
     for name, full in (("numpy", full_size_scipy), ("torch", full_size_torch)):
         try:
             assert np.allclose(full(values, points), read_at(values, points, IMAGE), atol=1e-3)
@@ -46,4 +48,6 @@ def run() -> None:
         slow, fast, ratio = side_by_side(lambda f=full: f(values, points), lambda: read_at(values, points, IMAGE))
         print(f"  full-size map in {name} {1e3 * slow:8.2f} ms, at the points {1e3 * fast:6.3f} ms: {ratio:7.0f} x")
     peak = peak_bytes(lambda: read_at(values, points, IMAGE))
-    print(f"  memory at the points {peak / 1e3:.1f} kB; a full-size float32 map is {4 * IMAGE[0] * IMAGE[1] / 1e6:.0f} MB")
+    print(
+        f"  memory at the points {peak / 1e3:.1f} kB; a full-size float32 map is {4 * IMAGE[0] * IMAGE[1] / 1e6:.0f} MB"
+    )

@@ -13,7 +13,9 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - begun
 
 
-def side_by_side(plain: Callable[[], object], ours: Callable[[], object], rounds: int = 7) -> tuple[float, float, float]:
+def side_by_side(
+    plain: Callable[[], object], ours: Callable[[], object], rounds: int = 7
+) -> tuple[float, float, float]:
     """Median seconds of each way, and the median of the round-by-round ratios plain / ours, after a warm-up."""
     plain()
     ours()

@@ -22,7 +22,7 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.", suffix=".tmp")
     except OSError as e:
-        raise BadInput(f"{path}: cannot be written ({e.strerror}); choose another place with --out") from None
+        raise BadInput(f"{path}: cannot be written ({e.strerror})") from None
     temporary = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as f:

@@ -27,14 +27,14 @@ def list_models(json: Json = False) -> None:
         [
             name,
             entry.kind,
-            entry.parameters or "",
-            "" if entry.da2k_accuracy is None else f"{entry.da2k_accuracy:g}",
             entry.licence,
             entry.status,
+            entry.parameters or "",
+            "" if entry.da2k_accuracy is None else f"{entry.da2k_accuracy:.1f}",
         ]
         for name, entry in zoo().items()
     ]
-    print_table(["model", "kind", "parameters", "DA-2K % (reported)", "licence", "status"], rows)
+    print_table(["model", "kind", "licence", "status", "parameters", "DA-2K % reported"], rows, text=4)
     typer.echo(f"Any other model: {', '.join(f'{prefix}:…' for prefix in ADAPTERS)}; see da2k evaluate --help")
 
 

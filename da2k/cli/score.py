@@ -55,8 +55,8 @@ def evaluate(
 ) -> None:
     """Score a model on a benchmark.
 
-    Prints accuracy per scenario and overall, with 95 % intervals, and writes the result and its per-pair rows. A run that was interrupted is carried on by the same command.
-    Exit code 1 if any pair could not be judged.
+    Prints accuracy per scenario and overall, with 95 % intervals, and writes the result and its per-pair rows. A
+    run that was interrupted is carried on by the same command. Exit code 1 if any pair could not be judged.
 
     Example: da2k evaluate depth-anything-v2-small --benchmark da2k
     """
@@ -96,7 +96,8 @@ def predict(
 ) -> None:
     """Write a model's depth maps to a folder.
 
-    The maps have the network's own size. The folder scores exactly as the model does. A run that was interrupted is carried on by the same command.
+    The maps have the network's own size. The folder scores exactly as the model does. A run that was
+    interrupted is carried on by the same command.
 
     Example: da2k predict depth-anything-v2-small photos/ --out maps/
     """
@@ -118,8 +119,9 @@ def compare(
 ) -> None:
     """Is one model really better than another?
 
-    Exact McNemar tests on the same pairs, overall and per scenario, for every two results. The overall p-value is a single test; those of the scenarios are also corrected for testing all of them
-    (Holm). Differences are called separable at 5 %.
+    Exact McNemar tests on the same pairs, overall and per scenario, for every two results. The overall
+    p-value is a single test; those of the scenarios are also corrected for testing all of them (Holm).
+    Differences are called separable at 5 %.
 
     Example: da2k compare results/da2k/a.json results/da2k/b.json
     """

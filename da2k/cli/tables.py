@@ -9,12 +9,13 @@ if TYPE_CHECKING:
     from da2k.results import Result
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, last_apart: int = 0) -> None:
-    """Print rows under their column titles; the first column is text, the others align right.
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, text: int = 1, last_apart: int = 0) -> None:
+    """Print rows under their column titles.
 
     Args:
         columns: the titles.
         rows: the cells.
+        text: how many columns at the start are text and align left; the others align right.
         last_apart: how many rows at the end are set apart by a line, such as totals.
     """
     from rich import box
@@ -24,7 +25,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, last_a
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for index, title in enumerate(columns):
-        table.add_column(title, justify="left" if index == 0 else "right", no_wrap=True)
+        table.add_column(title, justify="left" if index < text else "right", no_wrap=True)
     for index, row in enumerate(rows):
         table.add_row(*(Text(cell) for cell in row), end_section=index == len(rows) - last_apart - 1)
     Console(width=None if sys.stdout.isatty() else 200).print(table)

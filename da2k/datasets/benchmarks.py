@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from da2k.datasets.da2k import ANNOTATIONS, Benchmark, read_benchmark
-from da2k.datasets.manifest import Dataset, dataset_folder, load_manifest
+from da2k.datasets.manifest import Dataset, dataset_folder, known_as, load_manifest
 from da2k.errors import BadInput, did_you_mean
 from da2k.images import Photo
 
@@ -24,21 +24,21 @@ def open_benchmark(where: str | Path, *, root: Path | None = None, partial: bool
     Raises:
         BadInput: there is no such benchmark, its labels are broken, or it is incomplete.
     """
-    known = load_manifest()
-    folder = Path(where)
-    dataset = known.get(str(where))
-    if dataset is not None:
-        folder = root or dataset_folder(dataset.id)
-        if not folder.is_dir():
-            fetch = f"run: da2k data fetch {dataset.id}" if root is None else "check --root"
-            raise BadInput(f'benchmark "{dataset.id}" is not at {folder}; {fetch}')
-    elif root is not None:
-        raise BadInput(f'--root goes with a named benchmark, and "{where}" is none; {did_you_mean(str(where), known)}')
-    elif not folder.is_dir():
-        raise BadInput(f'no folder and no benchmark is called "{where}"; {did_you_mean(str(where), known)}')
-    benchmark = read_benchmark(folder)
-    dataset = dataset or _by_folder_name(benchmark.root, known.values())
-    return benchmark if dataset is None else _complete(benchmark, dataset, partial)
+    name, folder = str(where), Path(where)
+    if name not in load_manifest() and folder.is_dir():
+        if root is not None:
+            raise BadInput(f'--root goes with a named benchmark, and "{where}" is a folder; leave it out')
+        benchmark = read_benchmark(folder)
+        dataset = known_as(benchmark.root.resolve().name)
+        return benchmark if dataset is None else _complete(benchmark, dataset, partial)
+    dataset = known_as(name)
+    if dataset is None:
+        raise BadInput(f'no folder and no benchmark is called "{where}"; {did_you_mean(name, load_manifest())}')
+    folder = root or dataset_folder(dataset.id)
+    if not folder.is_dir():
+        todo = "check --root" if root else f"run: da2k data fetch {dataset.id}, or say where it lies with --root"
+        raise BadInput(f'benchmark "{dataset.id}" is not at {folder}; {todo}')
+    return _complete(read_benchmark(folder), dataset, partial)
 
 
 def open_photos(benchmark: Benchmark) -> dict[str, Photo | BadInput]:
@@ -69,17 +69,15 @@ def open_photos(benchmark: Benchmark) -> dict[str, Photo | BadInput]:
     return photos
 
 
-def _by_folder_name(root: Path, datasets: object) -> Dataset | None:
-    names = {part.casefold() for part in (root.resolve().name,)}
-    for dataset in datasets:  # type: ignore[attr-defined]
-        if names & {name.casefold() for name in dataset.folder_names}:
-            return dataset
-    return None
-
-
 def _complete(benchmark: Benchmark, dataset: Dataset, partial: bool) -> Benchmark:
     """The benchmark under its official name, refused if it is not whole."""
-    lacks = _differences(benchmark, dataset)
+    lacks = []
+    if dataset.expected is not None:
+        counts = Counter(pair.scenario for pair in benchmark.pairs)
+        lacks += dataset.expected.differences(len(benchmark.images), counts)
+    absent = benchmark.absent_images()
+    if absent:
+        lacks.append(f"{len(absent)} image files are absent, the first {absent[0]}")
     if lacks and not partial:
         raise BadInput(
             f"{benchmark.root}: not the whole of {dataset.id}: {'; '.join(lacks)}; "
@@ -87,21 +85,3 @@ def _complete(benchmark: Benchmark, dataset: Dataset, partial: bool) -> Benchmar
         )
     notes = (*benchmark.notes, *(f"partial copy of {dataset.id}: {lack}" for lack in lacks))
     return replace(benchmark, name=dataset.id, revision=dataset.revision, partial=bool(lacks), notes=notes)
-
-
-def _differences(benchmark: Benchmark, dataset: Dataset) -> list[str]:
-    if dataset.expected is None:
-        return []
-    counted = [
-        ("images", len(benchmark.images), dataset.expected.images),
-        ("pairs", len(benchmark.pairs), dataset.expected.pairs),
-    ]
-    lacks = [f"{n} {what} are annotated, {wanted} expected" for what, n, wanted in counted if n != wanted]
-    counts = Counter(pair.scenario for pair in benchmark.pairs)
-    for scenario, pairs in (dataset.expected.scenarios or {}).items():
-        if counts[scenario] != pairs:
-            lacks.append(f"{scenario} has {counts[scenario]} pairs, {pairs} expected")
-    absent = benchmark.absent_images()
-    if absent:
-        lacks.append(f"{len(absent)} image files are absent, the first {absent[0]}")
-    return lacks

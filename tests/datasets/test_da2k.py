@@ -96,7 +96,9 @@ def test_points_outside_the_image_are_refused_with_the_images_size(make_benchmar
     image = next(iter(content))
     content[image][1]["point2"] = [5, 9000]
     write(root, content)
-    with pytest.raises(BadInput, match=r'annotations\.json: "images/indoor/photo000\.png"\[1\]\.point2: .*col 9000.*outside'):
+    with pytest.raises(
+        BadInput, match=r'annotations\.json: "images/indoor/photo000\.png"\[1\]\.point2: .*col 9000.*outside'
+    ):
         open_photos(read_benchmark(root))
 
 

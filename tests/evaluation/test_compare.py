@@ -79,11 +79,11 @@ def test_exchanging_the_models_exchanges_the_sides(results):
 def test_damaged_and_foreign_results_are_refused(results, make_benchmark, noise):
     other = make_benchmark(images=3, name="other", seed=9)
     da2k.evaluate(noise(), other, out=results / "other.json")
-    with pytest.raises(BadInput, match="benchmark.digest differs"):
+    with pytest.raises(BadInput, match=r"benchmark\.digest differs"):
         da2k.compare([results / "good.json", results / "other.json"])
     with pytest.raises(BadInput, match="two results or more"):
         da2k.compare([results / "good.json"])
-    with pytest.raises(BadInput, match="none.json"):
+    with pytest.raises(BadInput, match=r"none\.json"):
         da2k.compare([results / "good.json", results / "none.json"])
     file = results / da2k.read_result(results / "fair.json").rows.file
     file.write_bytes(file.read_bytes() + b"\0")

@@ -203,7 +203,9 @@ def test_objects_functions_tensors_and_depth_maps_are_models(make_benchmark):
     net = torch.nn.Conv2d(3, 1, 1)
     expected = da2k.evaluate(ramp, root, kind="affine_disparity").counts
     assert da2k.evaluate(Typed(), root).counts == expected
-    assert da2k.evaluate(lambda p: torch.from_numpy(ramp(p))[None, None], root, kind="affine_disparity").counts == expected
+    assert (
+        da2k.evaluate(lambda p: torch.from_numpy(ramp(p))[None, None], root, kind="affine_disparity").counts == expected
+    )
 
     def tensor(pixels):
         return net(torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float())

@@ -315,7 +315,7 @@ def test_declarations_are_checked_field_by_field(tmp_path, fault, monkeypatch):
     (tmp_path / "maps").mkdir()
     if text is not None:
         (tmp_path / "maps/predictions.yaml").write_text(text)
-    with pytest.raises(BadInput, match="predictions.yaml") as caught:
+    with pytest.raises(BadInput, match=r"predictions\.yaml") as caught:
         load_model("predictions:maps")
     assert message in str(caught.value)
     assert not (tmp_path / "canary").exists()

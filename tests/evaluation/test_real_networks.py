@@ -34,7 +34,15 @@ def results(shared, tmp_path_factory):
     folder = tmp_path_factory.mktemp("results")
     for name in NETWORKS:
         model = f"tflite:{shared / 'data/weights' / name}.tflite"
-        evaluate("evaluate", model, "--benchmark", shared / "data/mini-da2k", "--out", folder / f"{name}.json", *options(name))
+        evaluate(
+            "evaluate",
+            model,
+            "--benchmark",
+            shared / "data/mini-da2k",
+            "--out",
+            folder / f"{name}.json",
+            *options(name),
+        )
     return folder
 
 

@@ -52,7 +52,7 @@ def test_new_files_have_the_modes_the_umask_gives(tmp_path):
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(BadInput, match="file/a.txt: cannot be written"):
+    with pytest.raises(BadInput, match=r"file/a\.txt: cannot be written"):
         write_text(tmp_path / "file" / "a.txt", "x")
 
 

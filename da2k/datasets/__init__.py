@@ -1,0 +1,1 @@
+"""The benchmarks' files: where they come from, how they get here, and how they are read."""
