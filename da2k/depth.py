@@ -116,17 +116,6 @@ def _why_not(have: DepthKind, want: DepthKind) -> str:
     return "its shift is unknown, so 1/x of it is not the inverse up to a scale and a shift"
 
 
-def read_at(self, points: ArrayLike, image_size: tuple[int, int]) -> NDArray[np.float64]:
-    """The values at pixels of the image; see `read_at`."""
-    return read_at(self.values, points, image_size)
-
-
-def _why_not(have: DepthKind, want: DepthKind) -> str:
-    if want in (DepthKind.METRIC_DEPTH, DepthKind.SCALE_INVARIANT_DEPTH):
-        return "its scale or shift is unknown"
-    return "its shift is unknown, so 1/x of it is not defined up to a scale and a shift"
-
-
 def read_at(values: NDArray[Any], points: ArrayLike, image_size: tuple[int, int]) -> NDArray[np.float64]:
     """Read a map at pixels of the image it covers, without resizing it.
 
