@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
-from da2k.datasets.da2k import ANNOTATIONS, Benchmark, read_benchmark
+from da2k.datasets.da2k import ANNOTATIONS, Benchmark, locate, read_benchmark
 from da2k.datasets.manifest import Dataset, dataset_folder, known_as, load_manifest
 from da2k.errors import BadInput, did_you_mean
 from da2k.images import Photo
@@ -69,15 +69,22 @@ def open_photos(benchmark: Benchmark) -> dict[str, Photo | BadInput]:
     return photos
 
 
+def miscounts(benchmark: Benchmark, dataset: Dataset) -> list[str]:
+    """Where the numbers of annotated images and pairs differ from those of the whole dataset."""
+    if dataset.expected is None:
+        return []
+    return dataset.expected.differences(len(benchmark.images), Counter(pair.scenario for pair in benchmark.pairs))
+
+
+def absent_images(benchmark: Benchmark) -> list[str]:
+    """One line if annotated images have no file."""
+    absent = [image for image in benchmark.images if not locate(benchmark.root, image).is_file()]
+    return [f"{len(absent)} of {len(benchmark.images)} image files are absent, the first {absent[0]}"] if absent else []
+
+
 def _complete(benchmark: Benchmark, dataset: Dataset, partial: bool) -> Benchmark:
     """The benchmark under its official name, refused if it is not whole."""
-    lacks = []
-    if dataset.expected is not None:
-        counts = Counter(pair.scenario for pair in benchmark.pairs)
-        lacks += dataset.expected.differences(len(benchmark.images), counts)
-    absent = benchmark.absent_images()
-    if absent:
-        lacks.append(f"{len(absent)} image files are absent, the first {absent[0]}")
+    lacks = [*miscounts(benchmark, dataset), *absent_images(benchmark)]
     if lacks and not partial:
         raise BadInput(
             f"{benchmark.root}: not the whole of {dataset.id}: {'; '.join(lacks)}; "

@@ -66,10 +66,6 @@ class Benchmark:
         """
         return Photo.open(locate(self.root, image), image)
 
-    def absent_images(self) -> tuple[str, ...]:
-        """The annotated images whose file is not there."""
-        return tuple(image for image in self.images if not locate(self.root, image).is_file())
-
 
 def locate(root: Path, image: str) -> Path:
     """The file of an image; names that differ only in Unicode normalisation (macOS) are found too."""

@@ -1,21 +1,18 @@
 """Getting a dataset of the manifest onto this machine, and checking what is here."""
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from da2k.datasets.archives import BadArchive, damaged_files, extract_zip
+from da2k.datasets.benchmarks import absent_images, miscounts
+from da2k.datasets.da2k import Benchmark, read_benchmark
 from da2k.datasets.download import ChangedFile, download
 from da2k.datasets.manifest import Dataset, File, dataset_folder, find_dataset, load_manifest
 from da2k.datasets.pins import Pin, pins_file, read_pin, write_pin
 from da2k.errors import BadInput
 from da2k.files import home, sha256_file
-
-if TYPE_CHECKING:
-    from da2k.datasets.da2k import Benchmark
 
 Progress = Callable[[str, int, int | None], None]
 """Called with what is being done, the bytes done, and all bytes where that is known."""
@@ -70,7 +67,7 @@ def fetch(
     folder = dataset_folder(dataset.id)
     replace = replace or accept_changed
     if _is_here(dataset) and not replace:
-        lacks = _lacks(dataset, _absent)
+        lacks = _lacks(dataset, absent_images)
         if lacks:
             raise BadInput(f"{folder}: an incomplete copy is in the way ({lacks[0]}); {_remedy(dataset)}")
         _pin(dataset)
@@ -85,7 +82,7 @@ def fetch(
             stored = _download(dataset, file, replace, accept_changed, progress, say)
             if file.unpack:
                 _unpack(dataset, file, stored, place, replace, progress)
-    lacks = _lacks(dataset, _absent)
+    lacks = _lacks(dataset, absent_images)
     if lacks:
         _forget_unpinned(dataset)
         raise BadInput(
@@ -180,26 +177,18 @@ def _differences_from_archive(archive: Path, folder: Path) -> list[str]:
         return [str(e)]
 
 
-def _lacks(dataset: Dataset, look: "Callable[[Benchmark], list[str]] | None" = None) -> list[str]:
+def _lacks(dataset: Dataset, look: Callable[[Benchmark], list[str]] | None = None) -> list[str]:
     """What keeps the copy here from being the whole benchmark; `look` adds what it finds at the images."""
     if dataset.expected is None:
         return []
-    from da2k.datasets.da2k import read_benchmark
-
     try:
         benchmark = read_benchmark(dataset_folder(dataset.id))
     except BadInput as e:
         return [str(e)]
-    scenarios = Counter(pair.scenario for pair in benchmark.pairs)
-    return dataset.expected.differences(len(benchmark.images), scenarios) + (look(benchmark) if look else [])
+    return miscounts(benchmark, dataset) + (look(benchmark) if look else [])
 
 
-def _absent(benchmark: "Benchmark") -> list[str]:
-    absent = benchmark.absent_images()
-    return [f"{len(absent)} of {len(benchmark.images)} image files are absent, the first {absent[0]}"] if absent else []
-
-
-def _unreadable(benchmark: "Benchmark") -> list[str]:
+def _unreadable(benchmark: Benchmark) -> list[str]:
     faults: list[str] = []
     for image in benchmark.images:
         try:

@@ -164,7 +164,7 @@ def test_a_copy_of_the_right_counts_is_whole_until_an_image_file_is_absent(make_
     benchmark = open_benchmark(root)
     assert (len(benchmark.images), len(benchmark.pairs), benchmark.partial) == (1033, 2068, False)
     (root / benchmark.images[5]).unlink()
-    with pytest.raises(BadInput, match="1 image files are absent"):
+    with pytest.raises(BadInput, match="1 of 1033 image files are absent"):
         open_benchmark(root)
 
 
