@@ -4,6 +4,7 @@ Heavy packages are imported inside the commands, so that `da2k --help` answers a
 """
 
 import sys
+import warnings
 from typing import Annotated
 
 import typer
@@ -45,6 +46,8 @@ def _options(
 
 def main() -> None:
     """Run the command line; a known error is one line on stderr and exit code 1."""
+    # Such an image is refused with an error of its own; Pillow's warning would only say it twice.
+    warnings.filterwarnings("ignore", message="Image size .* decompression bomb")
     try:
         app()
     except Da2kError as e:
