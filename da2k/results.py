@@ -167,14 +167,14 @@ class Result(_Record):
         return self
 
 
-def read_result(path: Path) -> Result:
+def read_result(path: str | Path) -> Result:
     """Read a result file.
 
     Raises:
         BadInput: the file is missing, is no result, or contradicts itself; the message names the field.
     """
     try:
-        text = path.read_bytes()
+        text = Path(path).read_bytes()
     except OSError as e:
         raise BadInput(f"{path}: {e.strerror or e}") from None
     try:

@@ -12,6 +12,7 @@ import da2k
 from da2k.datasets.benchmarks import open_benchmark, open_photos
 from da2k.datasets.da2k import Benchmark
 from da2k.depth import DepthKind
+from da2k.errors import BadInput
 from da2k.evaluation.journal import Journal
 from da2k.evaluation.provenance import Stopwatch
 from da2k.evaluation.readings import read_pairs
@@ -84,7 +85,7 @@ def evaluate(
 
     Args:
         model: a model string (see `da2k.models.registry`), an object with `predict(images)`, or a function from
-            RGB pixels, uint8 [H, W, 3], to a map [h, w] of any size.
+            RGB pixels, uint8 [H, W, 3], to a map [h, w] of any size and the image's aspect.
         benchmark: a name from the data manifest, a folder in the official layout, or an opened Benchmark.
         kind: what the plain arrays of a Python model mean; the direction is never guessed.
         aspect: "stretched" if a Python model's maps do not have their image's aspect.
@@ -120,6 +121,8 @@ def evaluate(
     photos = open_photos(labels)
     scored = load_model(model, model_options, device) if isinstance(model, str) else as_model(model, kind, aspect)
     target = None if out is None else Path(out)
+    if target is not None and target.is_dir():
+        raise BadInput(f"{target}: is a folder; --out names the result's file, such as {target / 'result.json'}")
     judged: list[JudgedImage] = []
     with Journal(_journal_path(target, scored), _fingerprint(scored, labels)) as journal:
         for reading in read_pairs(scored, labels, photos, journal, max(1, batch_size)):

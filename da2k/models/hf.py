@@ -85,8 +85,8 @@ def load(target: str, options: Mapping[str, str], device: str) -> HubModel:
     """
     where = f"hf:{target}"
     given = parse_options(HubOptions, options, where)
-    folder = local_folder(target, given.revision)
     place = choose_device(device)
+    folder = local_folder(target, given.revision)
     with checkpoints.quiet():
         config = checkpoints.read_config(folder, where)
         kind, remark = _kind(config, given.kind, where)

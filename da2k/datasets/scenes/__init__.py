@@ -75,7 +75,7 @@ def render_scenes(seed: int = 0) -> list[Scene]:
     return list(iterate_scenes(seed))
 
 
-def write_scenes(folder: Path, seed: int = 0) -> Path:
+def write_scenes(folder: str | Path, seed: int = 0) -> Path:
     """Write the scenes as a benchmark in the official format: `annotations.json` beside `images/<scenario>/`.
 
     As in the official release, `closer_point` is always "point1". The same seed gives the same annotations and
@@ -87,16 +87,17 @@ def write_scenes(folder: Path, seed: int = 0) -> Path:
     Raises:
         BadInput: the folder cannot be written to.
     """
+    root = Path(folder)
     pairs: list[Pair] = []
     for scene in iterate_scenes(seed):
         image = PillowImage.fromarray(scene.pixels)
-        write_atomically(folder / scene.image, partial(image.save, format="PNG"))
+        write_atomically(root / scene.image, partial(image.save, format="PNG"))
         pairs += scene.pairs
-    write_annotations(folder / ANNOTATIONS, tuple(pairs))
-    return folder
+    write_annotations(root / ANNOTATIONS, tuple(pairs))
+    return root
 
 
-def write_exact_depth(folder: Path, seed: int = 0) -> Path:
+def write_exact_depth(folder: str | Path, seed: int = 0) -> Path:
     """Write the exact depth as a predictions folder, float32; the sky is at `SKY` metres.
 
     Returns:
@@ -107,12 +108,13 @@ def write_exact_depth(folder: Path, seed: int = 0) -> Path:
     """
     from da2k.datasets.scenes.render import exact
 
+    root = Path(folder)
     for stage, _, _ in _stages(seed):
         depth = np.minimum(exact(stage).depth, SKY).astype(np.float32)
-        path = folder / "images" / stage.scenario / f"{stage.name}.npy"
+        path = root / "images" / stage.scenario / f"{stage.name}.npy"
         write_atomically(path, partial(np.save, arr=depth, allow_pickle=False))
-    write_text(folder / "predictions.yaml", f"model: exact depth\nkind: {DepthKind.METRIC_DEPTH}\n")
-    return folder
+    write_text(root / "predictions.yaml", f"model: exact depth\nkind: {DepthKind.METRIC_DEPTH}\n")
+    return root
 
 
 def _stages(seed: int) -> Iterator[tuple["Stage", np.random.Generator, np.random.Generator]]:
