@@ -1,7 +1,7 @@
 """`da2k evaluate`, `predict` and `compare`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -23,7 +23,17 @@ ModelOption = Annotated[
     typer.Option("--model-option", "-o", metavar="KEY=VALUE", help="An option of the model; may be repeated."),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
-BatchSize = Annotated[int, typer.Option(min=1, help="Images given to the model at once.")]
+BatchSize = Annotated[
+    str,
+    typer.Option(
+        metavar="N|auto",
+        help="Images given to the model at once; auto: as many as fit into memory. If they do not fit, it is halved.",
+    ),
+]
+Dtype = Annotated[
+    str | None,
+    typer.Option(help="float32, float16 or bfloat16, for models that run on torch; short for -o dtype=…"),
+]
 Root = Annotated[
     Path | None, typer.Option(help="Where the named benchmark lies; default: where `da2k data fetch` puts it.")
 ]
@@ -48,7 +58,8 @@ def evaluate(
     protocol: Annotated[str, typer.Option(help="The scoring rules.")] = "da2k",
     model_option: ModelOption = [],  # noqa: B006 - typer copies it
     device: Device = "auto",
-    batch_size: BatchSize = 1,
+    batch_size: BatchSize = "1",
+    dtype: Dtype = None,
     root: Root = None,
     partial: Partial = False,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON instead of tables.")] = False,
@@ -66,11 +77,12 @@ def evaluate(
     from da2k.evaluation.evaluate import evaluate as run
     from da2k.models.registry import load_model
 
+    at_once = _batch_size(batch_size)
     labels = open_benchmark(benchmark, root=root, partial=partial)
-    loaded = load_model(model, _options(model_option), device)
+    loaded = load_model(model, _options(model_option, dtype), device)
     target = out or Path("results") / _slug(labels.name) / f"{_slug(loaded.record.name)}.json"
     with progress(loaded.record.name) as show:
-        result = run(loaded, labels, protocol=protocol, batch_size=batch_size, out=target, progress=show).result
+        result = run(loaded, labels, protocol=protocol, batch_size=at_once, out=target, progress=show).result
     if json:
         typer.echo(result.model_dump_json(indent=1))
     else:
@@ -78,7 +90,7 @@ def evaluate(
         print_result(result)
         typer.echo(f"result: {target}")
     for warning in result.warnings:
-        typer.echo(f"warning: {warning}", err=True)
+        _warn(warning)
     _show_failures(result.failures)
 
 
@@ -90,7 +102,8 @@ def predict(
     out: Annotated[Path, typer.Option(help="The predictions folder to write.")],
     model_option: ModelOption = [],  # noqa: B006 - typer copies it
     device: Device = "auto",
-    batch_size: BatchSize = 1,
+    batch_size: BatchSize = "1",
+    dtype: Dtype = None,
     root: Root = None,
     partial: Partial = False,
 ) -> None:
@@ -105,9 +118,10 @@ def predict(
     from da2k.evaluation.predict import predict as run
     from da2k.models.registry import load_model
 
-    loaded = load_model(model, _options(model_option), device)
+    at_once = _batch_size(batch_size)
+    loaded = load_model(model, _options(model_option, dtype), device)
     with progress(loaded.record.name) as show:
-        done = run(loaded, images, out, root=root, partial=partial, batch_size=batch_size, progress=show)
+        done = run(loaded, images, out, root=root, partial=partial, batch_size=at_once, say=_warn, progress=show)
     earlier = f", {done.resumed} were there already" if done.resumed else ""
     typer.echo(f"{done.written} maps written to {done.folder}{earlier}")
     _show_failures(done.failures)
@@ -138,8 +152,20 @@ def compare(
         print_comparison(tests)
 
 
-def _options(pairs: list[str]) -> dict[str, str]:
-    options = {}
+def _warn(line: str) -> None:
+    typer.echo(f"warning: {line}", err=True)
+
+
+def _batch_size(text: str) -> 'Literal["auto"] | int':
+    if text == "auto":
+        return "auto"
+    if not text.isdecimal() or int(text) < 1:
+        raise typer.BadParameter(f'"{text}" is neither auto nor a number of 1 or more', param_hint="--batch-size")
+    return int(text)
+
+
+def _options(pairs: list[str], dtype: str | None) -> dict[str, str]:
+    options = {} if dtype is None else {"dtype": dtype}
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals or not key:

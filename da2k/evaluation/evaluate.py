@@ -13,6 +13,7 @@ from da2k.datasets.benchmarks import open_benchmark, open_photos
 from da2k.datasets.da2k import Benchmark
 from da2k.depth import DepthKind
 from da2k.errors import BadInput
+from da2k.evaluation.inference import BatchSize
 from da2k.evaluation.journal import Journal
 from da2k.evaluation.provenance import Stopwatch
 from da2k.evaluation.readings import read_pairs
@@ -77,7 +78,7 @@ def evaluate(
     partial: bool = False,
     model_options: Mapping[str, str] | None = None,
     device: str = "auto",
-    batch_size: int = 1,
+    batch_size: BatchSize = 1,
     out: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
@@ -93,7 +94,8 @@ def evaluate(
         root: where a named benchmark lies.
         partial: accept an incomplete copy of a named benchmark.
         model_options, device: for a model string.
-        batch_size: images given to `predict` at once.
+        batch_size: images given to `predict` at once; "auto" as many as fit into memory. Images of equal size come
+            after one another.
         out: where to save the result. An interrupted run with the same `out` is carried on.
         progress: called after each image.
 
@@ -124,12 +126,15 @@ def evaluate(
     if target is not None and target.is_dir():
         raise BadInput(f"{target}: is a folder; --out names the result's file, such as {target / 'result.json'}")
     judged: list[JudgedImage] = []
+    remarks: list[str] = []
     with Journal(_journal_path(target, scored), _fingerprint(scored, labels)) as journal:
-        for reading in read_pairs(scored, labels, photos, journal, max(1, batch_size)):
+        for reading in read_pairs(scored, labels, photos, journal, batch_size, remarks.append):
             judged.append(JudgedImage(reading, labels.by_image[reading.image], judge(reading)))
             if progress:
                 progress(len(judged), len(labels.images))
-        result = summarise_run(scored, labels, rules, judged, watch)
+        position = {image: index for index, image in enumerate(labels.images)}
+        judged.sort(key=lambda image: position[image.reading.image])
+        result = summarise_run(scored, labels, rules, judged, watch, remarks)
         rows = make_rows(judged)
         if target is not None:
             result = save_result(result, rows, target)

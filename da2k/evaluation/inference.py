@@ -1,14 +1,21 @@
 """Running a model over images: loaded ahead, in batches, and never stopped by one bad image."""
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import Literal
 
 from da2k.depth import DepthMap
 from da2k.errors import BadInput
 from da2k.evaluation.feed import read_ahead
 from da2k.images import Photo
 from da2k.models import Model
+
+BatchSize = int | Literal["auto"]
+"""Images given to a model at once; "auto" begins with AUTO_BATCH."""
+
+AUTO_BATCH = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,9 +47,13 @@ def run_model(
     names: Iterable[str],
     open_photo: Callable[[str], Photo],
     done: Mapping[str, str | None],
-    batch_size: int = 1,
+    batch_size: BatchSize = 1,
+    say: Callable[[str], None] | None = None,
 ) -> Iterator[Answer]:
     """One answer an image, in order.
+
+    A batch that does not fit into memory is halved, as often as needed, and later batches are no larger than
+    what did fit. A batch that fails otherwise is tried image by image.
 
     Args:
         model: the model. If it has `prepare(photo, done)`, that is called ahead, in a thread, in place of
@@ -50,18 +61,25 @@ def run_model(
         names: the images.
         open_photo: gives the photo of a name, or raises.
         done: for each image the digest it was finished with before, or None.
-        batch_size: images given to the model at once.
+        batch_size: images given to the model at once, at most.
+        say: told when the batch size changes.
     """
     prepare: Callable[[Photo, str | None], str] = getattr(model, "prepare", Photo.load)
+    size = AUTO_BATCH if batch_size == "auto" else batch_size
 
     def load(name: str) -> tuple[Photo, str]:
         photo = open_photo(name)
         return photo, prepare(photo, done[name])
 
-    feed = read_ahead(names, load, depth=max(4, 2 * batch_size))
-    while batch := list(islice(feed, batch_size)):
+    feed = read_ahead(names, load, depth=max(4, 2 * size))
+    while batch := list(islice(feed, size)):
         fresh = [loaded[0] for name, loaded in batch if not isinstance(loaded, Exception) and loaded[1] != done[name]]
-        maps = iter(predict_each(model, fresh))
+        outcomes, fitting = predict_each(model, fresh, size)
+        if fitting < size:
+            if say:
+                say(f"out of memory with {min(size, len(fresh))} images at once; went on with {fitting}")
+            size = fitting
+        maps = iter(outcomes)
         for name, loaded in batch:
             if isinstance(loaded, Exception):
                 yield Answer(name, error=loaded)
@@ -74,10 +92,37 @@ def run_model(
                 yield Answer(name, photo.size, digest, outcome)
 
 
-def predict_each(model: Model, photos: Sequence[Photo]) -> list[DepthMap | Exception]:
-    """One map or one exception an image; if a batch fails, its images are tried one by one."""
-    if not photos:
-        return []
+def predict_each(model: Model, photos: Sequence[Photo], at_once: int) -> tuple[list[DepthMap | Exception], int]:
+    """One map or one exception an image, and how many images at once fit into memory, at most `at_once`."""
+    answers: list[DepthMap | Exception] = []
+    while len(answers) < len(photos):
+        batch = photos[len(answers) : len(answers) + at_once]
+        outcome = _predict(model, batch)
+        if isinstance(outcome, list):
+            answers += outcome
+        elif len(batch) == 1:
+            answers.append(outcome)
+        elif is_out_of_memory(outcome):
+            at_once = (len(batch) + 1) // 2
+        else:
+            answers += [answer for photo in batch for answer in predict_each(model, [photo], 1)[0]]
+    return answers, at_once
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether the error says that memory, of the machine or of its GPU, ran out."""
+    return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+
+
+def reason(error: Exception | None) -> str:
+    """Why an image failed, on one line; the type is named where the message is not ours."""
+    text = str(error) if isinstance(error, BadInput) else f"{type(error).__name__}: {error}"
+    if error is not None and is_out_of_memory(error):
+        text = f"out of memory with this image alone ({text}); use a smaller input or another --device"
+    return " ".join(text.split())
+
+
+def _predict(model: Model, photos: Sequence[Photo]) -> list[DepthMap] | Exception:
     try:
         maps = list(model.predict(photos))
         if len(maps) != len(photos):
@@ -85,14 +130,17 @@ def predict_each(model: Model, photos: Sequence[Photo]) -> list[DepthMap | Excep
         for depth in maps:
             if not isinstance(depth, DepthMap):
                 raise BadInput(f"the model returned {type(depth).__name__}, not a DepthMap")
-        return list(maps)
+        return maps
     except Exception as e:
-        if len(photos) == 1:
-            return [e]
-        return [answer for photo in photos for answer in predict_each(model, [photo])]
+        # The frames of the traceback would keep the network's tensors alive, in memory that just ran out.
+        error = e.with_traceback(None)
+        error.__context__ = error.__cause__ = None
+    _release_memory()
+    return error
 
 
-def reason(error: Exception | None) -> str:
-    """Why an image failed, on one line; the type is named where the message is not ours."""
-    text = str(error) if isinstance(error, BadInput) else f"{type(error).__name__}: {error}"
-    return " ".join(text.split())
+def _release_memory() -> None:
+    """Give cached GPU memory back, where torch is in use."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        torch.cuda.empty_cache()

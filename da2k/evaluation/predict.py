@@ -15,7 +15,7 @@ from da2k.datasets.da2k import ANNOTATIONS, locate
 from da2k.datasets.manifest import load_manifest
 from da2k.depth import DepthMap
 from da2k.errors import BadInput
-from da2k.evaluation.inference import reason, run_model
+from da2k.evaluation.inference import BatchSize, reason, run_model
 from da2k.evaluation.journal import Journal
 from da2k.files import write_atomically
 from da2k.images import Photo
@@ -43,7 +43,8 @@ def predict(
     *,
     root: Path | None = None,
     partial: bool = False,
-    batch_size: int = 1,
+    batch_size: BatchSize = 1,
+    say: Callable[[str], None] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Predicted:
     """Write one `.npy` map (float32, the network's own size) an image, and `predictions.yaml`.
@@ -53,7 +54,8 @@ def predict(
         images: a benchmark by name or folder, a folder of photographs, or one photograph.
         out: the predictions folder. An interrupted run into it is carried on.
         root, partial: as for `da2k.datasets.benchmarks.open_benchmark`.
-        batch_size: images given to the model at once.
+        batch_size: images given to the model at once; "auto" as many as fit into memory.
+        say: told when the batch size changes.
         progress: called with (images done, images in all).
 
     Raises:
@@ -69,7 +71,7 @@ def predict(
     failures: list[Failure] = []
     with Journal(folder / ".predict.progress", hashlib.sha256(work.encode()).hexdigest()) as journal:
         done = {name: journal.digest(name) if (folder / names[name]).is_file() else None for name in files}
-        for answer in run_model(model, files, lambda name: Photo.open(files[name], name), done, batch_size):
+        for answer in run_model(model, files, lambda name: Photo.open(files[name], name), done, batch_size, say):
             if answer.error:
                 failures.append(Failure(image=answer.name, reason=reason(answer.error)))
             elif answer.depth is None:

@@ -1,6 +1,6 @@
 """What a model's maps say at the points of every pair, one image after the other; a failure stays a reading."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from da2k.datasets.da2k import Benchmark
 from da2k.depth import DepthKind, DepthMap, covers
 from da2k.errors import BadInput, MissingPrediction
-from da2k.evaluation.inference import reason, run_model
+from da2k.evaluation.inference import BatchSize, reason, run_model
 from da2k.evaluation.journal import Journal
 from da2k.images import Photo
 from da2k.models import Model
@@ -39,9 +39,14 @@ class ImageReading:
 
 
 def read_pairs(
-    model: Model, benchmark: Benchmark, photos: Mapping[str, Photo | BadInput], journal: Journal, batch_size: int = 1
+    model: Model,
+    benchmark: Benchmark,
+    photos: Mapping[str, Photo | BadInput],
+    journal: Journal,
+    batch_size: BatchSize = 1,
+    say: Callable[[str], None] | None = None,
 ) -> Iterator[ImageReading]:
-    """Read every image's pairs from the model's maps, in the benchmark's order.
+    """Read every image's pairs from the model's maps; with batches, images of equal size come after one another.
 
     Images that the journal holds, with the same input, are not run again. An image that fails, for whatever
     reason, yields a reading that says so.
@@ -55,7 +60,10 @@ def read_pairs(
         return Photo(opened.name, opened.size, opened.path)
 
     done = {image: journal.digest(image) for image in benchmark.images}
-    for answer in run_model(model, benchmark.images, open_photo, done, batch_size):
+    order = list(benchmark.images)
+    if batch_size != 1:
+        order.sort(key=lambda image: getattr(photos[image], "size", (0, 0)))
+    for answer in run_model(model, order, open_photo, done, batch_size, say):
         pairs = benchmark.by_image[answer.name]
         if answer.resumed:
             kind, values = journal.values(answer.name)

@@ -14,9 +14,14 @@ from da2k.results import Accuracy, BenchmarkRecord, Counts, Failure, ProtocolRec
 
 
 def summarise_run(
-    model: Model, benchmark: Benchmark, rules: OrderingProtocol, judged: Sequence[JudgedImage], watch: Stopwatch
+    model: Model,
+    benchmark: Benchmark,
+    rules: OrderingProtocol,
+    judged: Sequence[JudgedImage],
+    watch: Stopwatch,
+    remarks: Sequence[str] = (),
 ) -> Result:
-    """The result of a run over all images of a benchmark."""
+    """The result of a run over all images of a benchmark; `remarks` join its warnings."""
     outcomes: dict[str, list[Outcome]] = {}
     for image in judged:
         for pair, outcome in zip(image.pairs, image.outcomes, strict=True):
@@ -45,7 +50,7 @@ def summarise_run(
         accuracy=accuracy,
         scenarios=scenarios,
         failures=list(_failures(judged)),
-        warnings=[*benchmark.notes, *getattr(model, "warnings", ()), *_doubts(counts, accuracy, kinds)],
+        warnings=[*benchmark.notes, *remarks, *getattr(model, "warnings", ()), *_doubts(counts, accuracy, kinds)],
     )
 
 

@@ -2,12 +2,15 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from da2k.errors import BadModel, MissingExtra
 
 if TYPE_CHECKING:
     import torch
+
+Dtype = Literal["float32", "float16", "bfloat16"]
+"""What a network computes in."""
 
 
 def choose_device(name: str) -> "torch.device":
@@ -36,6 +39,24 @@ def choose_device(name: str) -> "torch.device":
         here = f"torch sees {gpus} GPU(s), cuda:0 to cuda:{gpus - 1}" if gpus else "torch sees no GPU here"
         raise BadModel(f'device "{name}": {here}; give --device cpu or auto')
     return torch.device("cuda", int(index or 0))
+
+
+def require_dtype(dtype: Dtype, device: "torch.device", where: str) -> None:
+    """Check that networks can compute in this type on this device.
+
+    Raises:
+        BadModel: half precision on the CPU, where parts of the networks have no such arithmetic.
+    """
+    if dtype != "float32" and device.type == "cpu":
+        raise BadModel(f"{where}: option dtype={dtype} needs a GPU; on the CPU networks run in float32")
+
+
+def torch_dtype(dtype: Dtype) -> "torch.dtype":
+    """torch's type of this name."""
+    import torch
+
+    found: torch.dtype = getattr(torch, dtype)
+    return found
 
 
 @contextmanager

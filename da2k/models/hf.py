@@ -10,7 +10,7 @@ from da2k.depth import DepthKind, DepthMap
 from da2k.errors import BadModel
 from da2k.images import Photo
 from da2k.models import checkpoints, depth_anything
-from da2k.models.devices import choose_device, inference
+from da2k.models.devices import Dtype, choose_device, inference, require_dtype, torch_dtype
 from da2k.models.hub import local_folder
 from da2k.models.options import Options, parse_options
 from da2k.models.processors import Steps, processor_steps
@@ -29,21 +29,23 @@ class HubOptions(Options):
         revision: branch, tag or commit of a hub id.
         version: "1" or "2", which Depth Anything a checkpoint is, where the taps of its backbone mislead.
         input_size: shorter side that a Depth Anything network sees, a multiple of 14; 518 if not given.
+        dtype: what the network computes in. Half precision needs a GPU; it changes the order of close pairs.
     """
 
     kind: DepthKind | None = None
     revision: str | None = None
     version: Literal["1", "2"] | None = None
     input_size: int | None = Field(default=None, gt=0)
+    dtype: Dtype = "float32"
 
 
 class HubModel:
     """A depth network of transformers, with the steps that belong to it."""
 
-    def __init__(self, record: ModelRecord, network: Any, steps: Steps, device: "torch.device") -> None:
+    def __init__(self, record: ModelRecord, network: Any, steps: Steps, device: "torch.device", dtype: Dtype) -> None:
         self.record = record
         self.device = str(device)
-        self.dtype = "float32"
+        self.dtype = dtype
         self._network = network
         self._steps = steps
 
@@ -54,8 +56,8 @@ class HubModel:
         maps: dict[int, DepthMap] = {}
         for batch in _batches(images, self._steps.one_by_one):
             with inference():
-                pixels = self._steps.prepare([images[i].pixels for i in batch]).to(self.device)
-                found = self._steps.finish(self._network(pixel_values=pixels), images[batch[0]].size)
+                pixels = self._steps.prepare([images[i].pixels for i in batch]).to(self.device, self._network.dtype)
+                found = self._steps.finish(self._network(pixel_values=pixels), images[batch[0]].size).float()
             maps |= {i: DepthMap(values, kind) for i, values in zip(batch, found.cpu().numpy(), strict=True)}
         return [maps[i] for i in range(len(images))]
 
@@ -86,6 +88,7 @@ def load(target: str, options: Mapping[str, str], device: str) -> HubModel:
     where = f"hf:{target}"
     given = parse_options(HubOptions, options, where)
     place = choose_device(device)
+    require_dtype(given.dtype, place, where)
     folder = local_folder(target, given.revision)
     with checkpoints.quiet():
         config = checkpoints.read_config(folder, where)
@@ -108,7 +111,7 @@ def load(target: str, options: Mapping[str, str], device: str) -> HubModel:
         preprocessing=steps.preprocessing + remark,
         aspect=steps.aspect,
     )
-    return HubModel(record, network.to(place), steps, place)
+    return HubModel(record, network.to(place, torch_dtype(given.dtype)), steps, place, given.dtype)
 
 
 def _kind(config: Any, stated: DepthKind | None, where: str) -> tuple[DepthKind, str]:

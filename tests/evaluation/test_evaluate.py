@@ -167,16 +167,51 @@ def test_one_bad_image_in_a_batch_costs_only_itself(make_benchmark, noise):
     bad = list(json.loads((root / "annotations.json").read_text()))[2]
     batches = []
 
-    class OutOfMemory:
+    class Crashes:
         def predict(self, images):
             batches.append(len(images))
             if any(photo.name == bad for photo in images):
-                raise MemoryError("no memory")
+                raise RuntimeError("no such operator")
             return model.predict(images)
 
-    result = da2k.evaluate(OutOfMemory(), root, batch_size=4).result
+    result = da2k.evaluate(Crashes(), root, batch_size=4).result
     assert [failure.image for failure in result.failures] == [bad]
     assert batches == [4, 1, 1, 1, 1]
+
+
+class Memory:
+    """A model that has memory for so many images at once, and for none that is in `too_large`."""
+
+    def __init__(self, model, room, too_large=()):
+        self.model, self.room, self.too_large, self.batches = model, room, too_large, []
+
+    def predict(self, images):
+        self.batches.append(len(images))
+        if len(images) > self.room or any(photo.name in self.too_large for photo in images):
+            raise MemoryError("cannot allocate")
+        return self.model.predict(images)
+
+
+@pytest.mark.parametrize("batch_size", [8, "auto"])
+def test_out_of_memory_halves_the_batch_goes_on_and_says_so(make_benchmark, noise, batch_size):
+    root = make_benchmark(images=20)
+    model = Memory(noise(), room=3)
+    result = da2k.evaluate(model, root, batch_size=batch_size)
+    assert result.rows.equals(da2k.evaluate(noise(), root).rows)
+    assert result.counts.invalid == 0
+    (warning,) = [w for w in result.result.warnings if "out of memory" in w]
+    assert "went on with 2" in warning
+    settled = model.batches.index(2)
+    assert set(model.batches[settled:]) == {2}, "once two fit, more are not tried again"
+
+
+def test_an_image_that_is_too_large_alone_fails_alone_and_says_what_to_do(make_benchmark, noise):
+    root = make_benchmark(images=6)
+    bad = list(json.loads((root / "annotations.json").read_text()))[3]
+    result = da2k.evaluate(Memory(noise(), room=9, too_large=(bad,)), root, batch_size=4).result
+    (failure,) = result.failures
+    assert failure.image == bad
+    assert failure.reason.startswith("out of memory with this image alone")
 
 
 def test_a_model_that_returns_too_few_maps_is_not_shifted(make_benchmark, noise):
