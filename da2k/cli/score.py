@@ -100,6 +100,9 @@ def predict(
         str, typer.Argument(help="A benchmark by name or folder, a folder of photographs, or one photograph.")
     ],
     out: Annotated[Path, typer.Option(help="The predictions folder to write.")],
+    preview: Annotated[
+        bool, typer.Option("--preview", help="Also write each map as a picture, under previews/ in the folder.")
+    ] = False,
     model_option: ModelOption = [],  # noqa: B006 - typer copies it
     device: Device = "auto",
     batch_size: BatchSize = "1",
@@ -121,7 +124,17 @@ def predict(
     at_once = _batch_size(batch_size)
     loaded = load_model(model, _options(model_option, dtype), device)
     with progress(loaded.record.name) as show:
-        done = run(loaded, images, out, root=root, partial=partial, batch_size=at_once, say=_warn, progress=show)
+        done = run(
+            loaded,
+            images,
+            out,
+            root=root,
+            partial=partial,
+            batch_size=at_once,
+            preview=preview,
+            say=_warn,
+            progress=show,
+        )
     earlier = f", {done.resumed} were there already" if done.resumed else ""
     typer.echo(f"{done.written} maps written to {done.folder}{earlier}")
     _show_failures(done.failures)

@@ -17,11 +17,15 @@ from da2k.depth import DepthMap
 from da2k.errors import BadInput
 from da2k.evaluation.inference import BatchSize, reason, run_model
 from da2k.evaluation.journal import Journal
+from da2k.evaluation.preview import write_preview
 from da2k.files import write_atomically
 from da2k.images import Photo
 from da2k.models import Model
 from da2k.models.predictions import DECLARATION, Declaration, read_declaration, write_declaration
 from da2k.results import Failure
+
+PREVIEWS = "previews"
+"""Where pictures of the maps go, apart from the maps: a `.png` beside a map would be taken for a map."""
 
 _ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm")
 
@@ -44,6 +48,7 @@ def predict(
     root: Path | None = None,
     partial: bool = False,
     batch_size: BatchSize = 1,
+    preview: bool = False,
     say: Callable[[str], None] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Predicted:
@@ -55,6 +60,7 @@ def predict(
         out: the predictions folder. An interrupted run into it is carried on.
         root, partial: as for `da2k.datasets.benchmarks.open_benchmark`.
         batch_size: images given to the model at once; "auto" as many as fit into memory.
+        preview: also write each map as a picture, under `previews/` in the folder.
         say: told when the batch size changes.
         progress: called with (images done, images in all).
 
@@ -80,6 +86,9 @@ def predict(
                 raise BadInput(f"{answer.name}: the map is {answer.depth.kind}, but {declaration.kind} was declared")
             else:
                 write_atomically(folder / names[answer.name], _npy(answer.depth))
+                if preview:
+                    picture = (folder / PREVIEWS / names[answer.name]).with_suffix(".png")
+                    write_preview(answer.depth, answer.size, f"{declaration.model}: {answer.name}", picture)
                 journal.add(answer.name, answer.digest, answer.depth.kind, np.empty(0))
                 written += 1
             if progress:
