@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from PIL import Image
 
@@ -48,7 +49,7 @@ def test_maps_without_contrast_are_drawn_all_the_same(tmp_path, values):
 
 def test_a_stretched_map_is_drawn_in_the_shape_of_its_photograph():
     figure = draw(DepthMap(np.random.default_rng(0).random((96, 320)), DepthKind.AFFINE_DISPARITY), (600, 400), "")
-    figure.canvas.draw()
+    FigureCanvasAgg(figure).draw()
     box = figure.axes[0].get_window_extent()
     assert box.height / box.width == pytest.approx(600 / 400, rel=0.02)
 
