@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -110,13 +110,22 @@ def load_network(folder: Path, config: Any, where: str) -> Any:
         raise BadModel(f"{where}: {what}") from None
     except Exception as e:  # transformers, safetensors and torch raise many types on broken weights
         raise BadModel(f"{where}: its weights cannot be loaded ({one_line(e)})") from None
+    require_all_weights(report, where)
+    return network
+
+
+def require_all_weights(report: Mapping[str, Any], where: str) -> None:
+    """Check what transformers reports of a loading: a weight it did not find, it has made up at random.
+
+    Raises:
+        BadModel: weights are missing or have another shape than the network.
+    """
     lacking = sorted(name for name in report["missing_keys"] if not re.search(_NEVER_USED, name))
     misfits = sorted(str(name) for name, *_ in report["mismatched_keys"])
     for names, what in ((lacking, "are missing"), (misfits, "have another shape than the configuration says")):
         if names:
             some = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
             raise BadModel(f"{where}: {len(names)} weights {what} ({some}); the network would guess at random")
-    return network
 
 
 @contextmanager

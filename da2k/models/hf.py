@@ -1,23 +1,20 @@
 """`hf:<hub id or folder>`: the depth families that transformers' AutoModelForDepthEstimation loads."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
-from da2k.depth import DepthKind, DepthMap
+from da2k.depth import DepthKind
 from da2k.errors import BadModel
-from da2k.images import Photo
-from da2k.models import checkpoints, depth_anything
-from da2k.models.devices import Dtype, choose_device, inference, require_dtype, torch_dtype
+from da2k.models import checkpoints, depth_anything, depth_anything_pth
+from da2k.models.devices import Dtype, choose_device, require_dtype, torch_dtype
 from da2k.models.hub import local_folder
 from da2k.models.options import Options, parse_options
 from da2k.models.processors import Steps, processor_steps
+from da2k.models.torch_model import TorchModel
 from da2k.results import ModelRecord
-
-if TYPE_CHECKING:
-    import torch
 
 
 class HubOptions(Options):
@@ -29,6 +26,8 @@ class HubOptions(Options):
         revision: branch, tag or commit of a hub id.
         version: "1" or "2", which Depth Anything a checkpoint is, where the taps of its backbone mislead.
         input_size: shorter side that a Depth Anything network sees, a multiple of 14; 518 if not given.
+        max_depth: metres, for the metric checkpoints of Depth Anything V2 as `.pth` (20 indoors, 80 outdoors).
+        heads: attention heads of a `.pth` network, where they are not 64 wide as in all published ones.
         dtype: what the network computes in. Half precision needs a GPU; it changes the order of close pairs.
     """
 
@@ -36,47 +35,17 @@ class HubOptions(Options):
     revision: str | None = None
     version: Literal["1", "2"] | None = None
     input_size: int | None = Field(default=None, gt=0)
+    max_depth: int | None = Field(default=None, gt=0)
+    heads: int | None = Field(default=None, gt=0)
     dtype: Dtype = "float32"
 
 
-class HubModel:
-    """A depth network of transformers, with the steps that belong to it."""
-
-    def __init__(self, record: ModelRecord, network: Any, steps: Steps, device: "torch.device", dtype: Dtype) -> None:
-        self.record = record
-        self.device = str(device)
-        self.dtype = dtype
-        self._network = network
-        self._steps = steps
-
-    def predict(self, images: Sequence[Photo]) -> list[DepthMap]:
-        """One map an image, in their order; images of one size run together."""
-        kind = self.record.kind
-        assert kind is not None
-        maps: dict[int, DepthMap] = {}
-        for batch in _batches(images, self._steps.one_by_one):
-            with inference():
-                pixels = self._steps.prepare([images[i].pixels for i in batch]).to(self.device, self._network.dtype)
-                found = self._steps.finish(self._network(pixel_values=pixels), images[batch[0]].size).float()
-            maps |= {i: DepthMap(values, kind) for i, values in zip(batch, found.cpu().numpy(), strict=True)}
-        return [maps[i] for i in range(len(images))]
-
-
-def _batches(images: Sequence[Photo], one_by_one: bool) -> Iterator[list[int]]:
-    if one_by_one:
-        yield from ([i] for i in range(len(images)))
-        return
-    by_size: dict[tuple[int, int], list[int]] = {}
-    for i, photo in enumerate(images):
-        by_size.setdefault(photo.size, []).append(i)
-    yield from by_size.values()
-
-
-def load(target: str, options: Mapping[str, str], device: str) -> HubModel:
+def load(target: str, options: Mapping[str, str], device: str) -> TorchModel:
     """Load a checkpoint.
 
     Args:
-        target: a folder with config.json and weights, or a hub id, OWNER/NAME.
+        target: a folder with config.json and weights; a hub id, OWNER/NAME; or an original Depth Anything
+            checkpoint, a `.pth` file.
         options: see `HubOptions`.
         device: see `choose_device`.
 
@@ -89,29 +58,41 @@ def load(target: str, options: Mapping[str, str], device: str) -> HubModel:
     given = parse_options(HubOptions, options, where)
     place = choose_device(device)
     require_dtype(given.dtype, place, where)
-    folder = local_folder(target, given.revision)
+    source = Path(target).expanduser()
+    original = depth_anything_pth.is_original(target)
+    if not original:
+        source = local_folder(target, given.revision)
     with checkpoints.quiet():
-        config = checkpoints.read_config(folder, where)
-        kind, remark = _kind(config, given.kind, where)
-        if config.model_type == "depth_anything":
-            steps = depth_anything.steps(config, given.input_size or 518, given.version, where)
-        elif given.version or given.input_size:
-            raise BadModel(f"{where}: options version and input_size are for Depth Anything, not {config.model_type}")
+        if original:
+            network = depth_anything_pth.load_network(source, given.version, given.max_depth, given.heads, where)
+            config = network.config
         else:
-            steps = processor_steps(folder, config, where)
-        network = checkpoints.load_network(folder, config, where)
+            config = checkpoints.read_config(source, where)
+        kind, remark = _kind(config, given.kind, where)
+        steps = _steps(source, config, given, where)
+        if not original:
+            network = checkpoints.load_network(source, config, where)
+    files = [source] if original else checkpoints.weight_files(source)
     record = ModelRecord(
-        name=target if folder != Path(target).expanduser() else folder.resolve().name,
+        name=target if source != Path(target).expanduser() else source.resolve().stem,
         spec=where,
         options=dict(options),
         kind=kind,
-        revision=checkpoints.commit(folder.resolve()),
-        weights_digest=checkpoints.weights_digest(checkpoints.weight_files(folder)),
+        revision=checkpoints.commit(source.resolve()),
+        weights_digest=checkpoints.weights_digest(files),
         parameters=sum(p.numel() for p in network.parameters()),
         preprocessing=steps.preprocessing + remark,
         aspect=steps.aspect,
     )
-    return HubModel(record, network.to(place, torch_dtype(given.dtype)), steps, place, given.dtype)
+    return TorchModel(record, network.to(place, torch_dtype(given.dtype)), steps, place, given.dtype)
+
+
+def _steps(source: Path, config: Any, given: HubOptions, where: str) -> Steps:
+    if config.model_type == "depth_anything":
+        return depth_anything.steps(config, given.input_size or 518, given.version, where)
+    if given.version or given.input_size:
+        raise BadModel(f"{where}: options version and input_size are for Depth Anything, not {config.model_type}")
+    return processor_steps(source, config, where)
 
 
 def _kind(config: Any, stated: DepthKind | None, where: str) -> tuple[DepthKind, str]:
