@@ -3,10 +3,10 @@
 from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import import_module, resources
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from da2k.depth import DepthKind
 from da2k.errors import BadModel, did_you_mean
@@ -14,6 +14,8 @@ from da2k.models import Model
 
 ADAPTERS: Mapping[str, str] = {
     "hf": "da2k.models.hf:load",
+    "marigold": "da2k.models.marigold:load",
+    "geowizard": "da2k.models.geowizard:load",
     "onnx": "da2k.models.onnx:load",
     "tflite": "da2k.models.tflite:load",
     "predictions": "da2k.models.predictions:load",
@@ -27,24 +29,54 @@ Load = Callable[[str, Mapping[str, str], str], Model]
 
 
 class ZooEntry(BaseModel):
-    """One model of the zoo: how to get it, what its maps mean, and what its authors report.
+    """One model of the zoo: how to get it, what its maps mean, and what is reported of it.
 
-    `spec` is a model string, absent where nothing was released. `da2k_accuracy` is in percent, from the source
-    that `da2k_source` names.
+    Attributes:
+        spec: a model string; absent where nothing can be loaded, and `status` says why.
+        revision: the commit of the hub repository that is loaded; None is its main branch.
+        base: the hub repository that lends the parts which the model's own does not hold.
+        options: what `spec` needs to be loaded as this model.
+        kind: what its maps mean.
+        parameters: their number, in millions or billions.
+        licence: of the weights, an SPDX id, or LicenseRef-… and `licence_url`. LicenseRef-unstated: the weights
+            come without one.
+        licence_url: where the licence, or its absence, can be read.
+        input: what the network sees of a photo, and the size of the map.
+        paper: arXiv id.
+        da2k_accuracy: on DA-2K, in percent, as `da2k_source` states it for this very model.
+        da2k_source: a paper's table, or a third party that ran it.
+        note: what a reader has to know besides.
+        status: "available" from the hub, "not released" by its authors, or "not supported" here.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    spec: str | None = None
+    spec: Annotated[str, Field(pattern=r"^[a-z]+:[\w.-]+/[\w.-]+$")] | None = None
+    revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")] | None = None
+    base: Annotated[str, Field(pattern=r"^[\w.-]+/[\w.-]+$")] | None = None
     options: dict[str, str] = {}
-    kind: DepthKind
-    parameters: str | None = None
-    licence: str
+    kind: Annotated[DepthKind, Field(strict=False)]
+    parameters: Annotated[str, Field(pattern=r"^\d+(\.\d+)?[MB]$")] | None = None
+    licence: Annotated[str, Field(pattern=r"^(Apache-2\.0|MIT|CC-BY-NC-4\.0|LicenseRef-[A-Za-z0-9.-]+)$")]
+    licence_url: Annotated[str, Field(pattern=r"^https://\S+$")] | None = None
     input: str
-    paper: str | None = None
-    da2k_accuracy: float | None = None
+    paper: Annotated[str, Field(pattern=r"^arXiv:\d{4}\.\d{5}$")]
+    da2k_accuracy: Annotated[float, Field(gt=0, le=100)] | None = None
     da2k_source: str | None = None
-    status: Literal["available", "not released"] = "available"
+    note: str | None = None
+    status: Literal["available", "not released", "not supported"] = "available"
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if (self.spec is None) is (self.status == "available"):
+            raise ValueError("spec: belongs to models that are available, and to no others")
+        if self.spec is None and (self.revision or self.base or self.options):
+            raise ValueError("revision, base, options: of what? there is no spec")
+        if self.licence.startswith("LicenseRef-") and self.licence_url is None:
+            raise ValueError("licence_url: is needed where the licence has no SPDX id")
+        if (self.da2k_accuracy is None) is not (self.da2k_source is None):
+            raise ValueError("da2k_accuracy and da2k_source belong together")
+        return self
 
 
 @cache
@@ -69,8 +101,9 @@ def load_model(spec: str, options: Mapping[str, str] | None = None, device: str 
     """Load the model that a string names.
 
     Args:
-        spec: a zoo name, or `hf:`, `onnx:`, `tflite:`, `predictions:`, `python:` or `baseline:` and a target.
-        options: what `--model-option` gives; each adapter documents its own.
+        spec: a zoo name, or a prefix of `ADAPTERS`, a colon and a target.
+        options: what `--model-option` gives; each adapter documents its own. For a zoo name also `path`, a folder
+            (or another hub id) that holds the model; the entry's hub id, revision and base are then not used.
         device: "auto", "cpu", "cuda" or "cuda:n"; where there is only one way to run, it is ignored or refused.
 
     Raises:
@@ -84,12 +117,21 @@ def load_model(spec: str, options: Mapping[str, str] | None = None, device: str 
     if spec in zoo():
         entry = zoo()[spec]
         if entry.spec is None:
-            raise BadModel(f'"{spec}" was not released by its authors; there are no weights to load')
+            raise BadModel(f'"{spec}" {_WHY_NOT[entry.status]}')
         zoo_prefix, _, zoo_target = entry.spec.partition(":")
-        model = _adapter(zoo_prefix)(given.pop("path", zoo_target), {**entry.options, **given}, device)
+        path = given.pop("path", None)
+        hub = {"revision": entry.revision, "base": entry.base} if path is None else {}
+        chosen = {key: value for key, value in hub.items() if value is not None} | entry.options | given
+        model = _adapter(zoo_prefix)(zoo_target if path is None else path, chosen, device)
         return _Named(model, spec)
     known = [*zoo(), *(f"{name}:" for name in ADAPTERS)]
     raise BadModel(f'unknown model "{spec}"; {did_you_mean(spec, known)}')
+
+
+_WHY_NOT = {
+    "not released": "was not released by its authors; there are no weights to load",
+    "not supported": "is not supported yet; run its authors' code, save its depth maps, and score predictions:FOLDER",
+}
 
 
 class _Named:
