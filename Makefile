@@ -11,7 +11,7 @@ help:
 	@echo "make install   .venv with everything"
 	@echo "make test      checks and tests, in .venv"
 	@echo "make bench     speed, as ratios measured side by side"
-	@echo "make docs      write docs/commands.md from the command line's own help"
+	@echo "make docs      write docs/commands.md and docs/scenes.jpg from the code"
 
 install: $(VENV)/.complete
 
@@ -43,6 +43,7 @@ bench: $(VENV)/.complete
 
 docs: $(VENV)/.complete
 	$(VENV)/bin/python docs/write_commands.py
+	$(VENV)/bin/python docs/write_scenes.py
 
 clean:
 	rm -rf $(VENV) $(LIGHT) demo build dist
