@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from da2k.depth import DepthKind
 from da2k.errors import BadInput
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION: Literal[1] = 1
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
@@ -139,7 +139,7 @@ class Rows(_Record):
 class Result(_Record):
     """One model on one ordering benchmark."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[1]
     benchmark: BenchmarkRecord
     protocol: ProtocolRecord
     model: ModelRecord

@@ -1,8 +1,9 @@
 """Tables on stdout."""
 
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+
+import typer
 
 if TYPE_CHECKING:
     from da2k.evaluation.compare import PairedTest
@@ -23,12 +24,15 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, text: 
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
     for index, title in enumerate(columns):
         table.add_column(title, justify="left" if index < text else "right", no_wrap=True)
     for index, row in enumerate(rows):
         table.add_row(*(Text(cell) for cell in row), end_section=index == len(rows) - last_apart - 1)
-    Console(width=None if sys.stdout.isatty() else 200).print(table)
+    console = Console(highlight=False)
+    # A terminal that is too narrow may wrap a line, but no figure is cut.
+    needed = console.measure(table, options=console.options.update(max_width=1000)).maximum
+    console.print(table, width=max(console.width, needed), crop=False, soft_wrap=True)
 
 
 def percent(share: float) -> str:
@@ -38,7 +42,7 @@ def percent(share: float) -> str:
 
 def interval(bounds: tuple[float, float]) -> str:
     """Two bounds as per cent."""
-    return f"{100 * bounds[0]:.1f} – {100 * bounds[1]:.1f}"
+    return f"{100 * bounds[0]:.1f}–{100 * bounds[1]:.1f}"
 
 
 def print_result(result: "Result") -> None:
@@ -58,33 +62,39 @@ def print_result(result: "Result") -> None:
         ],
         ["mean of scenarios", *[""] * len(outcomes), percent(accuracy.macro), ""],
     ]
-    level = f"{100 * accuracy.level:g} % interval"
-    print_table(["scenario", "pairs", *outcomes[1:], "accuracy %", level], rows, last_apart=2)
+    level = f"{100 * accuracy.level:g} % int."
+    print_table(["scenario", "pairs", *outcomes[1:], "acc. %", level], rows, last_apart=2)
 
 
 def print_comparison(tests: "Sequence[PairedTest]") -> None:
     """The paired tests, one table for each two models."""
-    from rich.console import Console
-
-    console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
     couples = list(dict.fromkeys((test.a, test.b) for test in tests))
     for a, b in couples:
-        chosen = [test for test in tests if (test.a, test.b) == (a, b)]
-        console.print(f"A = {a}\nB = {b}", markup=False)
-        rows = [
-            [
-                test.scenario,
-                str(test.pairs),
-                percent(test.accuracy_a),
-                percent(test.accuracy_b),
-                f"{100 * (test.accuracy_a - test.accuracy_b):+.2f}",
-                str(test.only_a),
-                str(test.only_b),
-                f"{test.p:.4f}",
-                f"{test.p_holm:.4f}",
-                ("A" if test.only_a > test.only_b else "B") if test.separable else "not separable",
-            ]
-            for test in (*chosen[1:], chosen[0])
-        ]
-        titles = ["scenario", "pairs", "A %", "B %", "A − B", "only A", "only B", "p", "p (Holm)", "better"]
+        overall, *scenarios = (test for test in tests if (test.a, test.b) == (a, b))
+        for letter, name, unjudged in (("A", a, overall.unjudged_a), ("B", b, overall.unjudged_b)):
+            remark = f"   ({unjudged} of {overall.pairs} pairs invalid or missing)" if unjudged else ""
+            typer.echo(f"{letter} = {name}{remark}")
+        rows = [[*_compared(test), f"{test.p_holm:.4f}", _better(test)] for test in scenarios]
+        rows.append([*_compared(overall), "", _better(overall)])
+        titles = ["scenario", "pairs", "A %", "B %", "A − B", "only A", "only B", "p", "Holm", "better"]
         print_table(titles, rows, last_apart=1)
+    typer.echo("better: –, not separable at 5 %. Holm: p corrected for testing all scenarios")
+
+
+def _compared(test: "PairedTest") -> list[str]:
+    return [
+        test.scenario,
+        str(test.pairs),
+        percent(test.accuracy_a),
+        percent(test.accuracy_b),
+        f"{100 * (test.accuracy_a - test.accuracy_b):+.2f}",
+        str(test.only_a),
+        str(test.only_b),
+        f"{test.p:.4f}",
+    ]
+
+
+def _better(test: "PairedTest") -> str:
+    if not test.separable:
+        return "–"
+    return "A" if test.only_a > test.only_b else "B"

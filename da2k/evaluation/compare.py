@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from da2k.errors import BadInput
 from da2k.evaluation.rows import read_rows
 from da2k.metrics.intervals import holm, mcnemar_exact
-from da2k.metrics.ordering import Outcome
+from da2k.metrics.ordering import Outcome, count_outcomes, summarise
 from da2k.pairs import scenario_order
 from da2k.results import Result, read_result
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 OVERALL = "overall"
+_UNJUDGED = (Outcome.INVALID, Outcome.MISSING)
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class PairedTest:
         pairs: number of pairs.
         accuracy_a, accuracy_b: shares in [0, 1]; tied, invalid and missing pairs are not correct.
         only_a, only_b: pairs that only this model has right.
+        unjudged_a, unjudged_b: pairs that are invalid or missing.
         p: two-sided exact McNemar p-value.
         p_holm: for scenarios, p corrected for testing all of them (Holm); overall, p itself.
     """
@@ -41,6 +43,8 @@ class PairedTest:
     accuracy_b: float
     only_a: int
     only_b: int
+    unjudged_a: int
+    unjudged_b: int
     p: float
     p_holm: float
 
@@ -68,13 +72,9 @@ def compare(paths: Sequence[str | Path]) -> list[PairedTest]:
     results = [read_result(file) for file in files]
     for file, result in zip(files[1:], results[1:], strict=True):
         _same_work(files[0], results[0], file, result)
-    correct = [_correct(result, file) for result, file in zip(results, files, strict=True)]
+    rows = [_checked_rows(result, file) for result, file in zip(results, files, strict=True)]
     names = _names(results, files)
-    return [
-        test
-        for i, j in combinations(range(len(files)), 2)
-        for test in _test(names[i], names[j], correct[i], correct[j])
-    ]
+    return [test for i, j in combinations(range(len(files)), 2) for test in _test(names[i], names[j], rows[i], rows[j])]
 
 
 def _same_work(first_file: Path, first: Result, file: Path, result: Result) -> None:
@@ -89,12 +89,30 @@ def _same_work(first_file: Path, first: Result, file: Path, result: Result) -> N
             )
 
 
-def _correct(result: Result, file: Path) -> "pd.DataFrame":
-    """Whether each pair is correct, in the rows' own order, which is the same for the same labels."""
+def _checked_rows(result: Result, file: Path) -> "pd.DataFrame":
+    """The rows of a result, in their own order, which is the same for the same labels.
+
+    Raises:
+        BadInput: the result does not follow from its rows.
+    """
     rows = read_rows(result, file)
-    if len(rows) != result.counts.total:
-        raise BadInput(f"{file}: its rows are {len(rows)}, counts.total says {result.counts.total}")
-    return rows.assign(correct=rows["outcome"] == Outcome.CORRECT)[["pair", "scenario", "correct"]]
+    counts = {name: count_outcomes(Outcome(o) for o in part["outcome"]) for name, part in rows.groupby("scenario")}
+    overall, accuracy, scenarios = summarise(counts, result.accuracy.level)
+    kinds = set(rows["kind"].dropna())
+    for field, stated, found in (
+        ("counts", result.counts, overall),
+        ("scenarios", result.scenarios, scenarios),
+        ("accuracy.macro", round(result.accuracy.macro, 9), round(accuracy.macro, 9)),
+        ("accuracy.interval", _rounded(result.accuracy.interval), _rounded(accuracy.interval)),
+        ("model.kind", {result.model.kind} if result.model.kind and kinds else kinds, kinds),
+    ):
+        if stated != found:
+            raise BadInput(f"{file}: field {field} does not follow from its rows; evaluate the model again")
+    return rows
+
+
+def _rounded(bounds: tuple[float, float]) -> tuple[float, ...]:
+    return tuple(round(bound, 9) for bound in bounds)
 
 
 def _names(results: Sequence[Result], files: Sequence[Path]) -> list[str]:
@@ -106,14 +124,28 @@ def _test(a: str, b: str, rows_a: "pd.DataFrame", rows_b: "pd.DataFrame") -> lis
     if list(rows_a["pair"]) != list(rows_b["pair"]):
         raise BadInput(f"the rows of {a} and {b} name different pairs; evaluate both again")
     scenarios = sorted(rows_a["scenario"].unique(), key=scenario_order)
-    counts = []
+    tables = []
     for scenario in (OVERALL, *scenarios):
         chosen = rows_a["scenario"].eq(scenario).to_numpy() | (scenario == OVERALL)
-        right_a, right_b = rows_a["correct"].to_numpy()[chosen], rows_b["correct"].to_numpy()[chosen]
-        counts.append((scenario, right_a, right_b, int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())))
-    p = [mcnemar_exact(only_a, only_b) for *_, only_a, only_b in counts]
+        tables.append((scenario, rows_a["outcome"].to_numpy()[chosen], rows_b["outcome"].to_numpy()[chosen]))
+    right = [(ours == Outcome.CORRECT, theirs == Outcome.CORRECT) for _, ours, theirs in tables]
+    only = [(int((ours & ~theirs).sum()), int((theirs & ~ours).sum())) for ours, theirs in right]
+    p = [mcnemar_exact(only_a, only_b) for only_a, only_b in only]
     corrected = [p[0], *holm(p[1:])]
     return [
-        PairedTest(a, b, scenario, len(ra), float(ra.mean()), float(rb.mean()), only_a, only_b, p[i], corrected[i])
-        for i, (scenario, ra, rb, only_a, only_b) in enumerate(counts)
+        PairedTest(
+            a=a,
+            b=b,
+            scenario=scenario,
+            pairs=len(ours),
+            accuracy_a=float(right[i][0].mean()),
+            accuracy_b=float(right[i][1].mean()),
+            only_a=only[i][0],
+            only_b=only[i][1],
+            unjudged_a=int(sum(outcome in _UNJUDGED for outcome in ours)),
+            unjudged_b=int(sum(outcome in _UNJUDGED for outcome in theirs)),
+            p=p[i],
+            p_holm=corrected[i],
+        )
+        for i, (scenario, ours, theirs) in enumerate(tables)
     ]

@@ -10,7 +10,7 @@ from da2k.metrics.ordering import Outcome, count_outcomes, summarise
 from da2k.models import Model
 from da2k.pairs import scenario_order
 from da2k.protocols import OrderingProtocol
-from da2k.results import Accuracy, BenchmarkRecord, Counts, Failure, ProtocolRecord, Result
+from da2k.results import SCHEMA_VERSION, Accuracy, BenchmarkRecord, Counts, Failure, ProtocolRecord, Result
 
 
 def summarise_run(
@@ -35,6 +35,7 @@ def summarise_run(
     resumed = sum(image.reading.resumed for image in judged)
     computed = sum(image.reading.failure is None for image in judged) - resumed
     return Result(
+        schema_version=SCHEMA_VERSION,
         benchmark=BenchmarkRecord(
             name=benchmark.name,
             revision=benchmark.revision,
