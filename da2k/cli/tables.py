@@ -29,10 +29,8 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, text: 
         table.add_column(title, justify="left" if index < text else "right", no_wrap=True)
     for index, row in enumerate(rows):
         table.add_row(*(Text(cell) for cell in row), end_section=index == len(rows) - last_apart - 1)
-    console = Console(highlight=False)
-    # A terminal that is too narrow may wrap a line, but no figure is cut.
-    needed = console.measure(table, options=console.options.update(max_width=1000)).maximum
-    console.print(table, width=max(console.width, needed), crop=False, soft_wrap=True)
+    # As wide as it needs: a narrow terminal may wrap a line, but no figure is cut.
+    Console(width=Console(width=1000).measure(table).maximum, highlight=False).print(table)
 
 
 def percent(share: float) -> str:

@@ -96,7 +96,8 @@ def _checked_rows(result: Result, file: Path) -> "pd.DataFrame":
         BadInput: the result does not follow from its rows.
     """
     rows = read_rows(result, file)
-    counts = {name: count_outcomes(Outcome(o) for o in part["outcome"]) for name, part in rows.groupby("scenario")}
+    outcomes = rows.groupby("scenario")["outcome"]
+    counts = {str(name): count_outcomes(Outcome(outcome) for outcome in part) for name, part in outcomes}
     overall, accuracy, scenarios = summarise(counts, result.accuracy.level)
     kinds = set(rows["kind"].dropna())
     for field, stated, found in (
