@@ -1,4 +1,4 @@
-"""da2k: build depth-ordering benchmarks the way DA-2K was built, and score depth models on them.
+"""da2k: score depth models on depth-ordering benchmarks such as DA-2K.
 
 The names below are imported when they are first used, so that `import da2k` stays light.
 """

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from da2k.errors import BadInput
+from da2k.errors import BadInput, did_you_mean
 
 
 class DepthKind(StrEnum):
@@ -28,8 +28,8 @@ class DepthKind(StrEnum):
         return self is DepthKind.AFFINE_DISPARITY
 
     @classmethod
-    def parse(cls, text: str) -> "DepthKind":
-        """The kind of this name.
+    def parse(cls, text: str, where: str = "") -> "DepthKind":
+        """The kind of this name; `where` begins the message if there is none.
 
         Raises:
             BadInput: there is no such kind; the message lists them.
@@ -37,7 +37,7 @@ class DepthKind(StrEnum):
         try:
             return cls(text)
         except ValueError:
-            raise BadInput(f'kind "{text}" is not one of {", ".join(cls)}') from None
+            raise BadInput(f'{where}kind "{text}" is unknown; {did_you_mean(text, cls)}') from None
 
 
 _ALLOWED = {

@@ -50,4 +50,4 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     names = sorted(known)
     near = get_close_matches(name, names, n=1)
     guess = f'did you mean "{near[0]}"? ' if near else ""
-    return f"{guess}Known: {', '.join(names)}"
+    return f"{guess}Known: {', '.join(names)}" if names else "there is none"

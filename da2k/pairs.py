@@ -89,8 +89,10 @@ def scenario_of(image: str) -> str:
         BadInput: the path is absolute, leaves the benchmark, or has no scenario folder.
     """
     parts = PurePosixPath(image).parts
-    if "\\" in image or "\0" in image or image.startswith("/") or ".." in parts:
-        raise BadInput(f'image path "{image!r}" leaves the benchmark folder')
+    if "\\" in image:
+        raise BadInput(f"image path {image!r} has backslashes; write forward slashes")
+    if "\0" in image or image.startswith("/") or ".." in parts:
+        raise BadInput(f"image path {image!r} leaves the benchmark folder")
     if len(parts) < 3 or parts[0] != "images":
         raise BadInput(f'image path "{image}" is not of the form images/<scenario>/<file>')
     return parts[1]

@@ -5,7 +5,7 @@ Heavy packages are imported inside the commands, so that `da2k --help` answers a
 
 import sys
 import warnings
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -13,13 +13,16 @@ import da2k
 from da2k.cli import data, demo, models, score
 from da2k.errors import Da2kError
 
+_INTERRUPTED = 130
+"""The exit code after Ctrl-C: 128 + SIGINT."""
+
 app = typer.Typer(
     name="da2k",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     add_completion=False,
-    help="Build depth-ordering benchmarks the way DA-2K was built, and score depth models on them.",
+    help="Score depth models on depth-ordering benchmarks such as DA-2K.",
 )
 app.command()(demo.demo)
 app.command()(score.evaluate)
@@ -51,5 +54,15 @@ def main() -> None:
     try:
         app()
     except Da2kError as e:
-        typer.echo(f"error: {' '.join(str(e).split())}", err=True)
-        sys.exit(1)
+        _leave(str(e))
+    except OSError as e:
+        _leave(f"{e.filename}: {e.strerror}" if e.filename else str(e))
+    except SystemExit as e:
+        if e.code == _INTERRUPTED:
+            typer.echo("interrupted; the same command carries on", err=True)
+        raise
+
+
+def _leave(message: str) -> NoReturn:
+    typer.echo(f"error: {' '.join(message.split())}", err=True)
+    sys.exit(1)

@@ -28,27 +28,40 @@ def _bar(label: str) -> Iterator[Callable[[int, int], None]]:
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
     )
-    begun = time.monotonic()
+    rate_of = _Rate()
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(label, total=None, rate="")
 
         def show(done: int, total: int) -> None:
-            rate = done / max(time.monotonic() - begun, 1e-9)
-            bar.update(task, completed=done, total=total, rate=f"{rate:.1f}/s")
+            bar.update(task, completed=done, total=total, rate=f"{rate_of(done):.1f}/s")
 
         yield show
 
 
 def _lines(label: str) -> Callable[[int, int], None]:
+    rate_of = _Rate()
     begun = last = time.monotonic()
 
     def show(done: int, total: int) -> None:
         nonlocal last
-        now = time.monotonic()
+        rate, now = rate_of(done), time.monotonic()
         if now - last >= _SECONDS_BETWEEN_LINES or (done == total and last != begun):
             last = now
-            rate = done / (now - begun)
-            left = (total - done) / rate if rate else 0.0
-            print(f"{label}: {done}/{total}, {rate:.1f}/s, {left:.0f} s left", file=sys.stderr, flush=True)  # noqa: T201
+            left = f", {(total - done) / rate:.0f} s left" if rate else ""
+            print(f"{label}: {done}/{total}, {rate:.1f}/s{left}", file=sys.stderr, flush=True)  # noqa: T201
 
     return show
+
+
+class _Rate:
+    """Items a second since the first call, so that what an earlier run had finished does not count."""
+
+    def __init__(self) -> None:
+        self._first: tuple[int, float] | None = None
+
+    def __call__(self, done: int) -> float:
+        now = time.monotonic()
+        if self._first is None:
+            self._first = done, now
+        first, since = self._first
+        return (done - first) / (now - since) if now > since else 0.0

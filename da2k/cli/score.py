@@ -62,6 +62,9 @@ def evaluate(
     dtype: Dtype = None,
     root: Root = None,
     partial: Partial = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Let the result replace one of another model or benchmark.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON instead of tables.")] = False,
 ) -> None:
     """Score a model on a benchmark.
@@ -82,12 +85,16 @@ def evaluate(
     loaded = load_model(model, _options(model_option, dtype), device)
     target = out or Path("results") / _slug(labels.name) / f"{_slug(loaded.record.name)}.json"
     with progress(loaded.record.name) as show:
-        result = run(loaded, labels, protocol=protocol, batch_size=at_once, out=target, progress=show).result
+        evaluation = run(
+            loaded, labels, protocol=protocol, batch_size=at_once, out=target, replace=replace, progress=show
+        )
+    result = evaluation.result
     if json:
         typer.echo(result.model_dump_json(indent=1))
     else:
         typer.echo(_headline(result))
         print_result(result)
+        typer.echo(_footline(result))
         typer.echo(f"result: {target}")
     for warning in result.warnings:
         _warn(warning)
@@ -183,6 +190,8 @@ def _options(pairs: list[str], dtype: str | None) -> dict[str, str]:
         key, equals, value = pair.partition("=")
         if not equals or not key:
             raise typer.BadParameter(f'"{pair}" is not of the form key=value', param_hint="--model-option")
+        if key.strip() in options:
+            raise typer.BadParameter(f'"{key.strip()}" is given twice', param_hint="--model-option")
         options[key.strip()] = value.strip()
     return options
 
@@ -196,19 +205,30 @@ def _slug(name: str) -> str:
 def _headline(result: "Result") -> str:
     benchmark = result.benchmark
     whole = "partial copy, " if benchmark.partial else ""
-    resumed = f" ({result.run.images_resumed} from an earlier run)" if result.run.images_resumed else ""
     return (
         f"{result.model.name} [{result.model.kind or 'kind unknown'}] on {benchmark.name}: {whole}"
-        f"{benchmark.images} images{resumed}, {benchmark.pairs} pairs, protocol {result.protocol.name}"
+        f"{benchmark.images} images, {benchmark.pairs} pairs, protocol {result.protocol.name}"
     )
+
+
+def _footline(result: "Result") -> str:
+    run = result.run
+    rate = f", {run.images_per_second:.1f} images/s" if run.images_per_second else ""
+    resumed = f", {run.images_resumed} images from an earlier run" if run.images_resumed else ""
+    return f"{run.seconds:.1f} s on {run.device}, {run.dtype}{rate}{resumed}"
 
 
 def _show_failures(failures: "Sequence[Failure]") -> None:
     """Name the images that failed, on stderr, and leave with exit code 1 if there are any."""
+    by_reason: dict[str, list[str]] = {}
+    for failure in failures:
+        by_reason.setdefault(failure.reason, []).append(failure.image)
     shown = 20
-    for failure in failures[:shown]:
-        typer.echo(f"failed: {failure.image}: {failure.reason}", err=True)
-    if len(failures) > shown:
-        typer.echo(f"failed: and {len(failures) - shown} more images; the result file names them", err=True)
+    for reason, images in list(by_reason.items())[:shown]:
+        more = f" and {len(images) - 1} more images" if len(images) > 1 else ""
+        typer.echo(f"failed: {images[0]}{more}: {reason}", err=True)
+    if len(by_reason) > shown:
+        left = sum(map(len, list(by_reason.values())[shown:]))
+        typer.echo(f"failed: and {left} images more; the result file names them", err=True)
     if failures:
         raise typer.Exit(1)

@@ -24,7 +24,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, text: 
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=0, show_edge=False)
     for index, title in enumerate(columns):
         table.add_column(title, justify="left" if index < text else "right", no_wrap=True)
     for index, row in enumerate(rows):
@@ -41,6 +41,15 @@ def percent(share: float) -> str:
 def interval(bounds: tuple[float, float]) -> str:
     """Two bounds as per cent."""
     return f"{100 * bounds[0]:.1f}–{100 * bounds[1]:.1f}"
+
+
+def p_value(p: float) -> str:
+    """A p-value with three decimals.
+
+    >>> p_value(0.0137), p_value(0.0002)
+    ('0.014', '<.001')
+    """
+    return f"{p:.3f}" if p >= 0.0005 else "<.001"
 
 
 def print_result(result: "Result") -> None:
@@ -72,7 +81,7 @@ def print_comparison(tests: "Sequence[PairedTest]") -> None:
         for letter, name, unjudged in (("A", a, overall.unjudged_a), ("B", b, overall.unjudged_b)):
             remark = f"   ({unjudged} of {overall.pairs} pairs invalid or missing)" if unjudged else ""
             typer.echo(f"{letter} = {name}{remark}")
-        rows = [[*_compared(test), f"{test.p_holm:.4f}", _better(test)] for test in scenarios]
+        rows = [[*_compared(test), p_value(test.p_holm), _better(test)] for test in scenarios]
         rows.append([*_compared(overall), "", _better(overall)])
         titles = ["scenario", "pairs", "A %", "B %", "A − B", "only A", "only B", "p", "Holm", "better"]
         print_table(titles, rows, last_apart=1)
@@ -88,7 +97,7 @@ def _compared(test: "PairedTest") -> list[str]:
         f"{100 * (test.accuracy_a - test.accuracy_b):+.2f}",
         str(test.only_a),
         str(test.only_b),
-        f"{test.p:.4f}",
+        p_value(test.p),
     ]
 
 

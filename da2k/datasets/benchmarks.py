@@ -62,9 +62,10 @@ def open_photos(benchmark: Benchmark) -> dict[str, Photo | BadInput]:
         for index, pair in enumerate(pairs):
             for name, point in (("point1", pair.point1), ("point2", pair.point2)):
                 if point.row >= height or point.col >= width:
+                    swapped = "; is it (x, y)?" if point.row < width and point.col < height else ""
                     raise BadInput(
                         f'{benchmark.root / ANNOTATIONS}: "{image}"[{index}].{name}: (row {point.row}, col {point.col})'
-                        f" is outside the image, which has {height} rows and {width} columns"
+                        f" is outside the image, which has {height} rows and {width} columns{swapped}"
                     )
     return photos
 

@@ -70,8 +70,11 @@ class Benchmark:
 def locate(root: Path, image: str) -> Path:
     """The file of an image; names that differ only in Unicode normalisation (macOS) are found too."""
     for form in (image, unicodedata.normalize("NFC", image), unicodedata.normalize("NFD", image)):
-        if (root / form).is_file():
-            return root / form
+        try:
+            if (root / form).is_file():
+                return root / form
+        except OSError:  # a folder that may not be entered; opening the file will say so
+            break
     return root / image
 
 
@@ -174,3 +177,7 @@ def _notes(pairs: tuple[Pair, ...]) -> Iterator[str]:
     repeated = sum(count - 1 for count in Counter(pair.id for pair in pairs).values())
     if repeated:
         yield f"{repeated} pairs repeat another pair of the same image; each is counted"
+    closer: dict[str, Point] = {}
+    opposed = [pair for pair in pairs if closer.setdefault(pair.id, pair.closer_point) != pair.closer_point]
+    if opposed:
+        yield f"{len(opposed)} pairs state the opposite of another pair, the first {opposed[0].id}; one must be wrong"

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from da2k.datasets.scenes import write_exact_depth, write_scenes
+from da2k.errors import BadInput
 from da2k.evaluation.evaluate import evaluate
 from da2k.results import Result
 
@@ -19,9 +20,15 @@ def run_demo(folder: Path, progress: Callable[[int, int], None] | None = None) -
 
     Returns:
         One result a model, the exact depth last.
+
+    Raises:
+        BadInput: the folder holds something else.
     """
-    benchmark = write_scenes(folder / "benchmark")
+    ours = folder / "exact_depth" / "predictions.yaml"
+    if folder.exists() and not ours.is_file() and (not folder.is_dir() or any(folder.iterdir())):
+        raise BadInput(f"{folder}: is there already and is not from the demo; choose another --out")
     exact = write_exact_depth(folder / "exact_depth")
+    benchmark = write_scenes(folder / "benchmark")
     specs = (*MODELS, f"predictions:{exact}")
     results = []
     for spec in specs:

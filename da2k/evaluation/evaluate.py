@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,13 +17,13 @@ from da2k.evaluation.inference import BatchSize
 from da2k.evaluation.journal import Journal
 from da2k.evaluation.provenance import Stopwatch
 from da2k.evaluation.readings import read_pairs
-from da2k.evaluation.rows import JudgedImage, judge, make_rows, save_result
+from da2k.evaluation.rows import JudgedImage, judge, make_rows, require_free, save_result
 from da2k.evaluation.summary import summarise_run
 from da2k.models import Model
 from da2k.models.python import Aspect, PythonModel, as_model
 from da2k.models.registry import load_model
 from da2k.protocols import load_protocol
-from da2k.results import Counts, Result
+from da2k.results import Counts, Result, Scenario
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,18 +32,16 @@ Progress = Callable[[int, int], None]
 """Told (images done, images in all) after each image."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Evaluation:
     """A result and the rows behind it.
 
     Attributes:
-        result: everything that is known about the run; `result.scenarios` holds the scenarios.
-        accuracy: correct / total over all pairs, in [0, 1].
-        counts: total, correct, wrong, tied, invalid, missing.
+        result: everything that is known about the run.
     """
 
     result: Result
-    _rows: list[dict[str, Any]] = field(repr=False)
+    _rows: list[dict[str, Any]]
 
     @property
     def accuracy(self) -> float:
@@ -54,6 +52,16 @@ class Evaluation:
     def counts(self) -> Counts:
         """How many pairs ended how."""
         return self.result.counts
+
+    @property
+    def scenarios(self) -> Mapping[str, Scenario]:
+        """Counts, accuracy and interval of each scenario."""
+        return self.result.scenarios
+
+    def __repr__(self) -> str:
+        low, high = self.result.accuracy.interval
+        counts = " ".join(f"{name}={count}" for name, count in self.counts.model_dump().items())
+        return f"Evaluation(accuracy={self.accuracy:.4f} [{low:.4f}, {high:.4f}], {counts})"
 
     @cached_property
     def rows(self) -> "pd.DataFrame":
@@ -80,6 +88,7 @@ def evaluate(
     device: str = "auto",
     batch_size: BatchSize = 1,
     out: str | Path | None = None,
+    replace: bool = False,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Score a model on an ordering benchmark.
@@ -96,14 +105,17 @@ def evaluate(
         model_options, device: for a model string.
         batch_size: images given to `predict` at once; "auto" as many as fit into memory. Images of equal size come
             after one another.
-        out: where to save the result. An interrupted run with the same `out` is carried on.
+        out: where to save the result. An interrupted run with the same `out` is carried on, unless the model is a
+            Python object: nothing tells whether it has learned since.
+        replace: let the result replace one of another model or benchmark.
         progress: called after each image.
 
     Returns:
         The evaluation. Failed images, non-finite values and missing predictions are counted in it, never raised.
 
     Raises:
-        Da2kError: the model or the benchmark cannot be used at all.
+        Da2kError: the model or the benchmark cannot be used at all, an argument does not fit the model, or `out`
+            holds something else.
 
     >>> import da2k, tempfile
     >>> from da2k.datasets.scenes import write_scenes
@@ -115,6 +127,7 @@ def evaluate(
     >>> 0 < score.accuracy < 1, score.counts.invalid, len(score.result.scenarios)
     (True, 0, 8)
     """
+    _check_arguments(model, kind, model_options, batch_size)
     watch = Stopwatch()
     rules = load_protocol(protocol)
     labels = benchmark
@@ -123,14 +136,14 @@ def evaluate(
     photos = open_photos(labels)
     scored = load_model(model, model_options, device) if isinstance(model, str) else as_model(model, kind, aspect)
     target = None if out is None else Path(out)
-    if target is not None and target.is_dir():
-        raise BadInput(f"{target}: is a folder; --out names the result's file, such as {target / 'result.json'}")
+    if target is not None and not replace:
+        require_free(target, scored.record, labels)
     judged: list[JudgedImage] = []
     remarks: list[str] = []
     with Journal(_journal_path(target, scored), _fingerprint(scored, labels)) as journal:
         for reading in read_pairs(scored, labels, photos, journal, batch_size, remarks.append):
             judged.append(JudgedImage(reading, labels.by_image[reading.image], judge(reading)))
-            if progress:
+            if progress and not reading.resumed:
                 progress(len(judged), len(labels.images))
         position = {image: index for index, image in enumerate(labels.images)}
         judged.sort(key=lambda image: position[image.reading.image])
@@ -141,6 +154,15 @@ def evaluate(
         if all(image.reading.failure is None for image in judged):
             journal.finish()
     return Evaluation(result, rows)
+
+
+def _check_arguments(model: Any, kind: object, model_options: object, batch_size: BatchSize) -> None:
+    if isinstance(model, str) and kind is not None:
+        raise BadInput(f'kind= is for Python models; for "{model}" give model_options={{"kind": "{kind}"}}')
+    if not isinstance(model, str) and model_options:
+        raise BadInput("model_options= is for model strings; a Python model takes its options when it is made")
+    if batch_size != "auto" and batch_size < 1:
+        raise BadInput(f'batch_size={batch_size}: must be "auto", or 1 or more')
 
 
 def _journal_path(out: Path | None, model: Model) -> Path | None:

@@ -4,10 +4,12 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
+from traceback import extract_tb
 from typing import Literal
 
 from da2k.depth import DepthMap
-from da2k.errors import BadInput
+from da2k.errors import BadInput, BadModel, Da2kError
 from da2k.evaluation.feed import read_ahead
 from da2k.images import Photo
 from da2k.models import Model
@@ -116,7 +118,8 @@ def is_out_of_memory(error: Exception) -> bool:
 
 def reason(error: Exception | None) -> str:
     """Why an image failed, on one line; the type is named where the message is not ours."""
-    text = str(error) if isinstance(error, BadInput) else f"{type(error).__name__}: {error}"
+    text = str(error) if isinstance(error, BadInput) else ": ".join(filter(None, (type(error).__name__, str(error))))
+    text += "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
     if error is not None and is_out_of_memory(error):
         text = f"out of memory with this image alone ({text}); use a smaller input or another --device"
     return " ".join(text.split())
@@ -131,12 +134,23 @@ def _predict(model: Model, photos: Sequence[Photo]) -> list[DepthMap] | Exceptio
             if not isinstance(depth, DepthMap):
                 raise BadInput(f"the model returned {type(depth).__name__}, not a DepthMap")
         return maps
+    except BadModel:
+        raise  # the model cannot be used at all: every image would fail alike
     except Exception as e:
+        where = _place(e)
         # The frames of the traceback would keep the network's tensors alive, in memory that just ran out.
         error = e.with_traceback(None)
         error.__context__ = error.__cause__ = None
+        if where:
+            error.add_note(where)
     _release_memory()
     return error
+
+
+def _place(error: Exception) -> str:
+    """Where an error that is not ours arose, as file and line."""
+    frames = [] if isinstance(error, Da2kError) else extract_tb(error.__traceback__)
+    return f"{Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else ""
 
 
 def _release_memory() -> None:

@@ -40,9 +40,8 @@ class Journal:
                 self._db.execute("INSERT INTO work VALUES (?)", (fingerprint,))
                 self._db.execute("COMMIT")
         except (sqlite3.Error, OSError) as e:
-            raise BadInput(
-                f"{path}: progress cannot be kept here ({e}); delete the file or choose another --out"
-            ) from None
+            todo = "delete that file, or choose another place" if path and path.exists() else "choose another place"
+            raise BadInput(f"{path}: progress cannot be kept here ({e}); {todo} with --out") from None
 
     def digest(self, name: str) -> str | None:
         """The digest of the input that this image was finished with, or None."""
@@ -75,4 +74,9 @@ class Journal:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if error is not None and self._is_empty():
+            self.finish()
         self._db.close()
+
+    def _is_empty(self) -> bool:
+        return bool(self._db.execute("SELECT COUNT(*) FROM images").fetchone() == (0,))

@@ -1,8 +1,9 @@
 """Writing a model's maps to a predictions folder, which scores exactly as the model itself."""
 
 import hashlib
+import os
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
@@ -91,7 +92,7 @@ def predict(
                     write_preview(answer.depth, answer.size, f"{declaration.model}: {answer.name}", picture)
                 journal.add(answer.name, answer.digest, answer.depth.kind, np.empty(0))
                 written += 1
-            if progress:
+            if progress and not answer.resumed:
                 progress(written + resumed + len(failures), len(files))
         if not failures:
             journal.finish()
@@ -102,14 +103,23 @@ def _photographs(images: str | Path, root: Path | None, partial: bool) -> dict[s
     """The images by the names that their maps mirror."""
     place = Path(images)
     if place.is_file():
+        Photo.open(place)
         return {place.name: place}
     if str(images) in load_manifest() or (place / ANNOTATIONS).is_file() or not place.is_dir():
         benchmark = open_benchmark(images, root=root, partial=partial)
         return {image: locate(benchmark.root, image) for image in benchmark.images}
-    found = sorted(p for p in place.rglob("*") if p.suffix.lower() in _ENDINGS and p.is_file())
+    found = sorted(path for path in _files_below(place) if path.suffix.lower() in _ENDINGS)
     if not found:
         raise BadInput(f"{place}: holds no photograph ({', '.join(_ENDINGS)})")
     return {path.relative_to(place).as_posix(): path for path in found}
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    def refuse(error: OSError) -> None:
+        raise BadInput(f"{error.filename}: {error.strerror}") from None
+
+    for place, _, names in os.walk(folder, onerror=refuse):
+        yield from (Path(place) / name for name in names)
 
 
 def _map_names(images: Iterable[str]) -> dict[str, str]:

@@ -6,12 +6,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from da2k.datasets.da2k import Benchmark
 from da2k.errors import BadInput
 from da2k.evaluation.readings import ImageReading
 from da2k.files import sha256_file, write_atomically
 from da2k.metrics.ordering import Outcome, order_outcomes
 from da2k.pairs import Pair
-from da2k.results import Result, Rows
+from da2k.results import ModelRecord, Result, Rows, read_result
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,6 +69,34 @@ def make_rows(judged: Iterable[JudgedImage]) -> list[dict[str, Any]]:
         for i, pair in enumerate(pairs)
     ]
     return sorted(rows, key=lambda row: (row["pair"], row["closer_row"], row["closer_col"]))
+
+
+def require_free(path: Path, model: ModelRecord, benchmark: Benchmark) -> None:
+    """Check that a result of this model on this benchmark may be written here.
+
+    Raises:
+        BadInput: the path is no place for a file, or holds something else than an earlier result of the same
+            model, options and labels.
+    """
+    if not path.exists():
+        return
+    if not path.is_file():
+        raise BadInput(f"{path}: is no regular file; --out names the result's file, such as results/model.json")
+    try:
+        earlier = read_result(path)
+    except BadInput:
+        raise BadInput(f"{path}: is there already and is no result; choose another --out") from None
+    if earlier.benchmark.digest != benchmark.digest:
+        what = f"benchmark {earlier.benchmark.name} with other labels"
+    elif _identity(earlier.model) != _identity(model):
+        what = f"{earlier.model.spec} with other options or weights"
+    else:
+        return
+    raise BadInput(f"{path}: holds the result of {what}; choose another --out, or replace it with --replace")
+
+
+def _identity(model: ModelRecord) -> tuple[object, ...]:
+    return model.spec, model.options, model.revision, model.weights_digest
 
 
 def save_result(result: Result, rows: list[dict[str, Any]], path: Path) -> Result:

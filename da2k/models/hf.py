@@ -74,7 +74,7 @@ def load(target: str, options: Mapping[str, str], device: str) -> TorchModel:
             network = checkpoints.load_network(source, config, where)
     files = [source] if original else checkpoints.weight_files(source)
     record = ModelRecord(
-        name=target if source != Path(target).expanduser() else source.resolve().stem,
+        name=source.stem if original else target if source != Path(target).expanduser() else source.resolve().name,
         spec=where,
         options=dict(options),
         kind=kind,
@@ -84,7 +84,8 @@ def load(target: str, options: Mapping[str, str], device: str) -> TorchModel:
         preprocessing=steps.preprocessing + remark,
         aspect=steps.aspect,
     )
-    return TorchModel(record, network.to(place, torch_dtype(given.dtype)), steps, place, given.dtype)
+    warnings = [remark.removeprefix("; ")] if remark else []
+    return TorchModel(record, network.to(place, torch_dtype(given.dtype)), steps, place, given.dtype, warnings)
 
 
 def _steps(source: Path, config: Any, given: HubOptions, where: str) -> Steps:

@@ -31,7 +31,8 @@ def parse_options(kind: type[OptionsT], given: Mapping[str, object], where: str)
     try:
         return kind.model_validate(dict(given))
     except ValidationError as e:
-        first = e.errors()[0]
+        # An unknown key first: it is often the misspelt name of one that is then missing.
+        first = min(e.errors(), key=lambda error: error["type"] != "extra_forbidden")
         name = str(first["loc"][0]) if first["loc"] else ""
         if first["type"] == "extra_forbidden":
             raise BadModel(f'{where}: unknown option "{name}"; {did_you_mean(name, kind.model_fields)}') from None

@@ -125,7 +125,7 @@ class PredictionsFolder:
 def load(target: str, options: Mapping[str, str], device: str) -> PredictionsFolder:  # noqa: ARG001
     """The adapter of `predictions:<folder>`. It takes no options: everything stands in `predictions.yaml`."""
     parse_options(Options, options, f"predictions:{target}")
-    folder = Path(target)
+    folder = Path(target).expanduser()
     return PredictionsFolder(folder, read_declaration(folder))
 
 
@@ -150,13 +150,17 @@ def read_declaration(folder: Path) -> Declaration:
     try:
         return Declaration.model_validate(content)
     except ValidationError as e:
+        unknown = [str(error["loc"][0]) for error in e.errors() if error["type"] == "extra_forbidden"]
+        if unknown:
+            known = did_you_mean(unknown[0], Declaration.model_fields)
+            raise BadInput(f'{path}: unknown field "{unknown[0]}"; {known}') from None
         first = e.errors()[0]
         field = str(first["loc"][0])
-        if first["type"] == "extra_forbidden":
-            raise BadInput(
-                f'{path}: unknown field "{field}"; {did_you_mean(field, Declaration.model_fields)}'
-            ) from None
-        raise BadInput(f"{path}: {field}: {first['msg']}") from None
+        if first["type"] == "missing":
+            raise BadInput(f"{path}: field {field} is missing") from None
+        if field == "kind":
+            DepthKind.parse(str(first["input"]), f"{path}: ")
+        raise BadInput(f"{path}: {field}: {first['input']!r}: {first['msg']}") from None
 
 
 def write_declaration(folder: Path, declaration: Declaration) -> None:

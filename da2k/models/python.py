@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from importlib import import_module, util
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,6 +66,8 @@ def as_model(given: Any, kind: DepthKind | str | None = None, aspect: Aspect = "
     Raises:
         BadModel: it is neither.
     """
+    if aspect not in get_args(Aspect):
+        raise BadModel(f'aspect "{aspect}" is neither "kept" nor "stretched"')
     record = getattr(given, "record", None)
     if isinstance(record, ModelRecord):
         model: Model = given
@@ -99,8 +101,7 @@ def load(target: str, options: Mapping[str, str], device: str) -> Model:  # noqa
         made = factory(**arguments)
     except Exception as e:
         raise BadModel(f"{spec}: {factory_name}({', '.join(arguments)}) failed: {type(e).__name__}: {e}") from e
-    aspect: Aspect = "stretched" if options.get("aspect") == "stretched" else "kept"
-    model = as_model(made, options.get("kind"), aspect)
+    model = as_model(made, options.get("kind"), cast(Aspect, options.get("aspect", "kept")))
     update: dict[str, Any] = {"spec": spec, "options": dict(options)}
     if isinstance(model, PythonModel):
         update |= {"name": f"{Path(place).stem}:{factory_name}", "weights_digest": _source_digest(module)}

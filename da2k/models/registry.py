@@ -1,8 +1,9 @@
 """From one string to a model: the adapters by prefix, the zoo by name."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from importlib import import_module, resources
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
@@ -124,8 +125,25 @@ def load_model(spec: str, options: Mapping[str, str] | None = None, device: str 
         chosen = {key: value for key, value in hub.items() if value is not None} | entry.options | given
         model = _adapter(zoo_prefix)(zoo_target if path is None else path, chosen, device)
         return _Named(model, spec)
+    if hint := _looks_like(spec):
+        raise BadModel(f'unknown model "{spec}"; did you mean "{hint}"?')
     known = [*zoo(), *(f"{name}:" for name in ADAPTERS)]
     raise BadModel(f'unknown model "{spec}"; {did_you_mean(spec, known)}')
+
+
+def _looks_like(spec: str) -> str | None:
+    """The model string that was meant, if this is a bare file or folder."""
+    path = Path(spec).expanduser()
+    by_ending = {".tflite": "tflite", ".onnx": "onnx", ".pth": "hf", ".py": "python"}
+    if path.suffix in by_ending:
+        return f"{by_ending[path.suffix]}:{spec.partition(':')[2] or spec}" + (
+            ":FACTORY" if path.suffix == ".py" else ""
+        )
+    if (path / "config.json").is_file():
+        return f"hf:{spec}"
+    if (path / "predictions.yaml").is_file():
+        return f"predictions:{spec}"
+    return None
 
 
 _WHY_NOT = {
@@ -140,10 +158,20 @@ class _Named:
     def __init__(self, model: Model, name: str) -> None:
         self.record = model.record.model_copy(update={"name": name, "spec": name})
         self.predict = model.predict
+        self.warnings = [*getattr(model, "warnings", ()), *_other_size(name, model.record.parameters)]
         self._model = model
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._model, name)
+
+
+def _other_size(name: str, parameters: int | None) -> Iterator[str]:
+    """One line if the loaded weights are not as many as the model of this name has."""
+    stated = zoo()[name].parameters
+    if parameters is None or stated is None or not stated.endswith("M"):
+        return
+    if str(zoo()[name].spec).startswith("hf:") and abs(parameters / 1e6 / float(stated[:-1]) - 1) > 0.05:
+        yield f"these weights have {parameters:,} parameters, and {name} has {stated}: this is another model"
 
 
 def _adapter(prefix: str) -> Load:

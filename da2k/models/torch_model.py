@@ -16,10 +16,19 @@ if TYPE_CHECKING:
 class TorchModel:
     """A depth network of transformers, with the steps that belong to it."""
 
-    def __init__(self, record: ModelRecord, network: Any, steps: Steps, device: "torch.device", dtype: Dtype) -> None:
+    def __init__(
+        self,
+        record: ModelRecord,
+        network: Any,
+        steps: Steps,
+        device: "torch.device",
+        dtype: Dtype,
+        warnings: Sequence[str] = (),
+    ) -> None:
         self.record = record
         self.device = str(device)
         self.dtype = dtype
+        self.warnings = list(warnings)
         self._network = network
         self._steps = steps
 
