@@ -84,6 +84,8 @@ def test_values_and_metrics_know_no_network_no_screen_and_no_command_line():
     assert not loaded & {*HEAVY, "typer", "rich", "yaml", "sqlite3"}
 
 
-@pytest.mark.parametrize("module", ["hf", "onnx", "tflite", "baseline", "predictions", "python"])
+@pytest.mark.parametrize(
+    "module", ["hf", "marigold", "geowizard", "onnx", "tflite", "baseline", "predictions", "python"]
+)
 def test_an_adapter_imports_its_heavy_packages_only_when_it_is_used(module):
     assert not modules_after(f"import da2k.models.{module}") & {*HEAVY, "onnxruntime", "ai_edge_litert"}

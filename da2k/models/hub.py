@@ -23,7 +23,7 @@ PROBE_SECONDS = 4.0
 _PROCESSOR = ("preprocessor_config.json", "processor_config.json")
 _SAFETENSORS = ("model.safetensors", "model.safetensors.index.json", "model-*-of-*.safetensors")
 _PICKLED = ("pytorch_model.bin", "pytorch_model.bin.index.json", "pytorch_model-*-of-*.bin")
-_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
 def local_folder(target: str, revision: str | None = None) -> Path:
@@ -45,7 +45,7 @@ def local_folder(target: str, revision: str | None = None) -> Path:
         if not (folder / "config.json").is_file():
             raise BadModel(f"hf:{target}: the folder has no config.json, so it holds no checkpoint for transformers")
         return folder
-    if not _HUB_ID.fullmatch(target):
+    if not HUB_ID.fullmatch(target):
         raise BadModel(f'hf:{target}: there is no folder "{target}", and a hub id is OWNER/NAME')
     try:
         from huggingface_hub import constants, try_to_load_from_cache
@@ -58,17 +58,17 @@ def local_folder(target: str, revision: str | None = None) -> Path:
         config = try_to_load_from_cache(target, "config.json", cache_dir=cache, revision=revision)
         if isinstance(config, str) and _whole(Path(config).parent):
             return Path(config).parent
-    obstacle = "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else _obstacle(constants.ENDPOINT)
-    if obstacle:
+    why = "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else obstacle(constants.ENDPOINT)
+    if why:
         raise Unreachable(
             f"hf:{target}: no folder of this name, not in the cache {caches[0]}, and {constants.ENDPOINT} cannot be "
-            f"asked ({obstacle}); fetch it on another machine and give its folder: hf:FOLDER, or for a model of the "
+            f"asked ({why}); fetch it on another machine and give its folder: hf:FOLDER, or for a model of the "
             "zoo --model-option path=FOLDER"
         )
     return _fetch(target, revision, caches[0])
 
 
-def _obstacle(endpoint: str) -> str | None:
+def obstacle(endpoint: str) -> str | None:
     """Why nothing answers there, or None. One attempt, through the proxy that the environment names."""
     try:
         with urllib.request.urlopen(urllib.request.Request(endpoint, method="HEAD"), timeout=PROBE_SECONDS):

@@ -69,7 +69,7 @@ def parts_folder(target: str, revision: str | None, parts: Sequence[str], where:
         if revision is not None:
             raise BadModel(f"{where}: option revision: belongs to hub ids, and {target} is a folder")
         return folder
-    if not hub._HUB_ID.fullmatch(target):
+    if not hub.HUB_ID.fullmatch(target):
         raise BadModel(f'{where}: there is no folder "{target}", and a hub id is OWNER/NAME')
     try:
         from huggingface_hub import constants, snapshot_download
@@ -88,11 +88,11 @@ def parts_folder(target: str, revision: str | None, parts: Sequence[str], where:
             continue
         if all(_whole(found / part) for part in parts):
             return found
-    obstacle = "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else hub._obstacle(constants.ENDPOINT)
-    if obstacle:
+    why = "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else hub.obstacle(constants.ENDPOINT)
+    if why:
         raise Unreachable(
             f"{where}: {target} is no folder, not whole in the cache {caches[0]}, and {constants.ENDPOINT} cannot be "
-            f"asked ({obstacle}); fetch it on another machine and give its folder, for a model of the zoo with "
+            f"asked ({why}); fetch it on another machine and give its folder, for a model of the zoo with "
             "--model-option path=FOLDER"
         )
     try:

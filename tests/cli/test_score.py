@@ -221,6 +221,8 @@ def broken(root, fault):
         first["nearer"] = first.pop("closer_point")
     elif fault == "a point outside":
         first["point1"] = [999, 0]
+    elif fault == "(x, y)":
+        first["point1"] = [50, 3]
     elif fault == "equal points":
         first["point1"] = first["point2"]
     text = json.dumps(labels)
@@ -230,9 +232,49 @@ def broken(root, fault):
     return image
 
 
+@pytest.mark.parametrize("name", ["net.tflite", "net.onnx", "net.pth"])
+def test_a_bare_file_name_is_shown_with_its_prefix(run, make_benchmark, name):
+    done = run("evaluate", name, "--benchmark", make_benchmark())
+    one_line_error(done, f'did you mean "{"hf" if name.endswith("pth") else name.split(".")[1]}:{name}"?')
+
+
+def test_an_option_given_twice_is_wrong_usage(run, make_benchmark):
+    done = run("evaluate", "baseline:row", "--benchmark", make_benchmark(), "-o", "kind=a", "-o", "kind=b")
+    assert done.returncode == 2
+    assert '"kind" is given twice' in done.stderr
+
+
+def test_batch_sizes_are_numbers_or_auto(run, make_benchmark):
+    root = make_benchmark()
+    assert run("evaluate", "baseline:row", "--benchmark", root, "--batch-size", "auto").returncode == 0
+    for wrong in ("0", "-3", "many"):
+        assert run("evaluate", "baseline:row", "--benchmark", root, "--batch-size", wrong).returncode == 2
+
+
+def test_equal_failures_are_told_once(run, make_benchmark, tmp_path):
+    (tmp_path / "broken.py").write_text(
+        "def make():\n    def fails(pixels):\n        raise ValueError('no')\n    return fails\n"
+    )
+    done = run("evaluate", "python:broken.py:make", "-o", "kind=affine_depth", "--benchmark", make_benchmark(images=9))
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.endswith("and 8 more images: ValueError: no (broken.py, line 3)")
+
+
+def test_figures_are_never_cut_on_a_narrow_terminal(run, make_benchmark, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    root = make_benchmark(images=8)
+    for cue in ("row", "centre"):
+        done = run("evaluate", f"baseline:{cue}", "--benchmark", root, "--out", f"{cue}.json")
+        assert "transparent_reflective" in done.stdout
+        assert "…" not in done.stdout
+    assert "…" not in run("compare", "row.json", "centre.json").stdout
+
+
 LABEL_ERRORS = {
     "a wrong field": 'unknown field "nearer"',
     "a point outside": "point1: (row 999",
+    "(x, y)": "is it (x, y)?",
     "equal points": "both points are",
     "a key twice": "stands twice",
 }

@@ -100,6 +100,16 @@ def change(path, edit):
     path.write_text(json.dumps(content))
 
 
+def better(r):
+    """One pair more, in the counts, the scenario and both accuracies alike."""
+    scenario = r["scenarios"]["indoor"]
+    for counts in (r["counts"], scenario):
+        counts["correct"] += 1
+        counts["wrong"] -= 1
+    scenario["accuracy"] = scenario["correct"] / scenario["total"]
+    r["accuracy"]["micro"] = r["counts"]["correct"] / r["counts"]["total"]
+
+
 FORGERIES = {
     "counts that do not add up": (lambda r: r["counts"].update(correct=400, wrong=400), "add up"),
     "an accuracy of its own": (lambda r: r["accuracy"].update(micro=0.99), "is not correct / total"),
@@ -109,6 +119,11 @@ FORGERIES = {
     "another schema": (lambda r: r.update(schema_version=2), "schema_version"),
     "a count that is text": (lambda r: r["counts"].update(tied="0"), "counts.tied"),
     "not a number": (lambda r: r["accuracy"].update(macro=float("nan")), "accuracy.macro"),
+    "no schema": (lambda r: r.pop("schema_version"), "schema_version"),
+    "another kind": (lambda r: r["model"].update(kind="metric_depth"), "model.kind does not follow"),
+    "another interval": (lambda r: r["accuracy"].update(interval=[0.7, 0.9]), "accuracy.interval does not follow"),
+    "another mean of scenarios": (lambda r: r["accuracy"].update(macro=0.9), "accuracy.macro does not follow"),
+    "better in every place at once": (lambda r: better(r), "counts does not follow from its rows"),
     "rows elsewhere": (lambda r: r["rows"].update(file="../" + r["rows"]["file"]), "rows.file"),
 }
 

@@ -1,6 +1,7 @@
 """Scoring: the laws that hold for every model, and the ones that expose a wrong scorer."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -313,3 +314,74 @@ def test_a_newer_result_replaces_the_older_and_its_rows(make_benchmark, noise, t
     new = da2k.evaluate(noise(sign=-1.0), root, out=out).result
     assert old.rows.file != new.rows.file
     assert {p.name for p in tmp_path.glob("a.*")} == {"a.json", new.rows.file, bystander.name}
+
+
+def test_a_result_of_something_else_is_not_replaced_without_being_told(make_benchmark, tmp_path):
+    root, other, out = make_benchmark(), make_benchmark(name="other", seed=5), tmp_path / "r.json"
+    da2k.evaluate("baseline:row", root, out=out)
+    da2k.evaluate("baseline:row", root, out=out)
+    before = out.read_bytes()
+    with pytest.raises(BadInput, match=r"r\.json: holds the result of baseline:row with other options or weights"):
+        da2k.evaluate("baseline:centre", root, out=out)
+    with pytest.raises(BadInput, match="other labels"):
+        da2k.evaluate("baseline:row", other, out=out)
+    assert out.read_bytes() == before
+    assert da2k.evaluate("baseline:centre", root, out=out, replace=True).result.model.name == "baseline:centre"
+
+
+def test_what_is_no_result_is_never_replaced(make_benchmark, tmp_path):
+    (tmp_path / "thesis.json").write_text("{}")
+    for place, message in (("thesis.json", "is no result"), ("", "is no regular file")):
+        with pytest.raises(BadInput, match=message):
+            da2k.evaluate("baseline:row", make_benchmark(), out=tmp_path / place)
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(BadInput, match="is no regular file"):
+        da2k.evaluate("baseline:row", make_benchmark(), out=tmp_path / "pipe")
+    assert (tmp_path / "thesis.json").read_text() == "{}"
+
+
+def test_arguments_that_cannot_apply_are_refused(make_benchmark):
+    root = make_benchmark()
+    with pytest.raises(BadInput, match="kind= is for Python models"):
+        da2k.evaluate("baseline:row", root, kind="metric_depth")
+    with pytest.raises(BadInput, match="model_options= is for model strings"):
+        da2k.evaluate(lambda p: p[..., 0], root, kind="affine_depth", model_options={"a": "b"})
+    with pytest.raises(BadInput, match="batch_size=0"):
+        da2k.evaluate("baseline:row", root, batch_size=0)
+    with pytest.raises(BadModel, match='aspect "square"'):
+        da2k.evaluate(lambda p: p[..., 0], root, kind="affine_depth", aspect="square")
+
+
+def test_a_crash_in_a_model_names_its_file_and_line(make_benchmark):
+    def crashes(pixels):
+        return 1 // 0
+
+    (failure, *_) = da2k.evaluate(crashes, make_benchmark(), kind="affine_depth").result.failures
+    line = crashes.__code__.co_firstlineno + 1
+    assert failure.reason == f"ZeroDivisionError: integer division or modulo by zero (test_evaluate.py, line {line})"
+
+
+def test_an_evaluation_prints_its_figures(make_benchmark):
+    score = da2k.evaluate("baseline:row", make_benchmark())
+    assert f"accuracy={score.accuracy:.4f}" in repr(score)
+    assert f"correct={score.counts.correct}" in repr(score)
+    assert sum(s.total for s in score.scenarios.values()) == score.counts.total
+
+
+def test_labels_that_contradict_each_other_are_named(make_benchmark):
+    root = make_benchmark(images=1)
+    (image, pairs), *_ = json.loads((root / "annotations.json").read_text()).items()
+    opposite = {"point1": "point2", "point2": "point1"}[pairs[0]["closer_point"]]
+    (root / "annotations.json").write_text(json.dumps({image: [*pairs, {**pairs[0], "closer_point": opposite}]}))
+    warnings = da2k.evaluate("baseline:row", root).result.warnings
+    assert any("1 pairs state the opposite" in warning and image in warning for warning in warnings)
+
+
+def test_the_demo_writes_into_no_folder_but_its_own(tmp_path):
+    from da2k.evaluation.demo import run_demo
+
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/annotations.json").write_text("{}")
+    with pytest.raises(BadInput, match="is not from the demo"):
+        run_demo(tmp_path / "mine")
+    assert [p.name for p in (tmp_path / "mine").iterdir()] == ["annotations.json"]

@@ -235,7 +235,7 @@ def test_list_and_show_print_the_whole_zoo() -> None:
         assert done.exit_code == 0
         return done.output
 
-    for name, line in zip(zoo(), da2k("list").splitlines()[3 : 3 + len(zoo())], strict=True):
+    for name, line in zip(zoo(), da2k("list").splitlines()[2 : 2 + len(zoo())], strict=True):
         assert line.split()[:3] == [name, zoo()[name].kind, zoo()[name].licence]
     everything = {name: json.loads(entry.model_dump_json()) for name, entry in zoo().items()}
     assert json.loads(da2k("list", "--json")) == everything
