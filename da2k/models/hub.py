@@ -48,27 +48,46 @@ def local_folder(target: str, revision: str | None = None) -> Path:
     if not HUB_ID.fullmatch(target):
         raise BadModel(f'hf:{target}: there is no folder "{target}", and a hub id is OWNER/NAME')
     try:
-        from huggingface_hub import constants, try_to_load_from_cache
+        from huggingface_hub import try_to_load_from_cache
     except ImportError:
         raise MissingExtra("huggingface_hub", "hub") from None
-    caches = [Path(constants.HF_HUB_CACHE)]
-    if os.environ.get("DA2K_HOME"):
-        caches.insert(0, home() / "hub")
-    for cache in caches:
+    for cache in caches():
         config = try_to_load_from_cache(target, "config.json", cache_dir=cache, revision=revision)
         if isinstance(config, str) and _whole(Path(config).parent):
             return Path(config).parent
-    why = "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else obstacle(constants.ENDPOINT)
+    require_hub(f"hf:{target}: no folder of this name, not in the cache {caches()[0]}", "hf:FOLDER")
+    return _fetch(target, revision, caches()[0])
+
+
+def caches() -> list[Path]:
+    """Where downloads go, and after that the other places where they are looked for."""
+    from huggingface_hub import constants
+
+    own = [home() / "hub"] if os.environ.get("DA2K_HOME") else []
+    return [*own, Path(constants.HF_HUB_CACHE)]
+
+
+def require_hub(lack: str, instead: str) -> None:
+    """Check that the hub can be asked.
+
+    Args:
+        lack: what is not here, which begins the message.
+        instead: the model string that names a folder.
+
+    Raises:
+        Unreachable: it cannot; said after one short attempt.
+    """
+    from huggingface_hub import constants
+
+    why = "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else _obstacle(constants.ENDPOINT)
     if why:
         raise Unreachable(
-            f"hf:{target}: no folder of this name, not in the cache {caches[0]}, and {constants.ENDPOINT} cannot be "
-            f"asked ({why}); fetch it on another machine and give its folder: hf:FOLDER, or for a model of the "
-            "zoo --model-option path=FOLDER"
+            f"{lack}, and {constants.ENDPOINT} cannot be asked ({why}); fetch it on another machine and give its "
+            f"folder: {instead}, or for a model of the zoo --model-option path=FOLDER"
         )
-    return _fetch(target, revision, caches[0])
 
 
-def obstacle(endpoint: str) -> str | None:
+def _obstacle(endpoint: str) -> str | None:
     """Why nothing answers there, or None. One attempt, through the proxy that the environment names."""
     try:
         with urllib.request.urlopen(urllib.request.Request(endpoint, method="HEAD"), timeout=PROBE_SECONDS):

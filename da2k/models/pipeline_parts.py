@@ -1,6 +1,5 @@
 """Folders in the layout of diffusers' pipelines, one subfolder a part: on disk, in the hub's cache, or fetched."""
 
-import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -9,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from da2k.errors import BadModel, MissingExtra, Unreachable
-from da2k.files import home
 from da2k.models import checkpoints, hub
 
 _WEIGHTS = re.compile(r"(diffusion_pytorch_)?model(-\d+-of-\d+)?\.safetensors")
@@ -72,31 +70,23 @@ def parts_folder(target: str, revision: str | None, parts: Sequence[str], where:
     if not hub.HUB_ID.fullmatch(target):
         raise BadModel(f'{where}: there is no folder "{target}", and a hub id is OWNER/NAME')
     try:
-        from huggingface_hub import constants, snapshot_download
+        from huggingface_hub import snapshot_download
         from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
     except ImportError:
         raise MissingExtra("huggingface_hub", "hub") from None
-    caches = [Path(constants.HF_HUB_CACHE)]
-    if os.environ.get("DA2K_HOME"):
-        caches.insert(0, home() / "hub")
     wanted = ["model_index.json"] + [f"{part}/{pattern}" for part in parts for pattern in _FETCHED]
     download = partial(snapshot_download, target, revision=revision, allow_patterns=wanted)
-    for cache in caches:
+    for cache in hub.caches():
         try:
             found = Path(download(cache_dir=cache, local_files_only=True))
         except LocalEntryNotFoundError:
             continue
         if all(_whole(found / part) for part in parts):
             return found
-    why = "HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else hub.obstacle(constants.ENDPOINT)
-    if why:
-        raise Unreachable(
-            f"{where}: {target} is no folder, not whole in the cache {caches[0]}, and {constants.ENDPOINT} cannot be "
-            f"asked ({why}); fetch it on another machine and give its folder, for a model of the zoo with "
-            "--model-option path=FOLDER"
-        )
+    lack = f"{where}: {target} is no folder, not whole in the cache {hub.caches()[0]}"
+    hub.require_hub(lack, f"{where.partition(':')[0]}:FOLDER")
     try:
-        return Path(download(cache_dir=caches[0]))
+        return Path(download(cache_dir=hub.caches()[0]))
     except HfHubHTTPError as e:  # no such repository or revision, or terms that have to be accepted first
         raise BadModel(f"{where}: the hub does not give {target} ({checkpoints.one_line(e)})") from None
     except Exception as e:  # the hub's client raises its http library's errors, and the system's
