@@ -89,7 +89,7 @@ def _values_at(
         raise BadInput(
             f"the map is {depth.size[0]} x {depth.size[1]} for an image of {image_size[0]} x {image_size[1]} (rows x "
             "columns): another aspect ratio, so transposed or cropped? If each image was squeezed into one shape, "
-            "declare aspect: stretched"
+            "declare aspect: stretched in predictions.yaml, or aspect=stretched for a Python model"
         )
     points = [pair.closer_point for pair in pairs] + [pair.farther_point for pair in pairs]
     return depth.read_at(points, image_size)
