@@ -73,7 +73,7 @@ def run_model(
         photo = open_photo(name)
         return photo, prepare(photo, done[name])
 
-    feed = read_ahead(names, load, depth=max(4, 2 * size))
+    feed = read_ahead(names, load, depth=max(4, size + 2))
     while batch := list(islice(feed, size)):
         fresh = [loaded[0] for name, loaded in batch if not isinstance(loaded, Exception) and loaded[1] != done[name]]
         outcomes, fitting = predict_each(model, fresh, size)

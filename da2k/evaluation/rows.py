@@ -3,6 +3,7 @@
 import hashlib
 import io
 from collections.abc import Iterable
+from glob import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -110,11 +111,12 @@ def save_result(result: Result, rows: list[dict[str, Any]], path: Path) -> Resul
     """
     data = _parquet(rows)
     digest = hashlib.sha256(data).hexdigest()
-    file = path.with_name(f"{path.stem}.{digest[:12]}.parquet")
+    name = path.name.removesuffix(".json")
+    file = path.with_name(f"{name}.{digest[:12]}.parquet")
     write_atomically(file, lambda f: f.write(data))
     saved = result.model_copy(update={"rows": Rows(file=file.name, sha256=digest)})
     write_atomically(path, lambda f: f.write((saved.model_dump_json(indent=1) + "\n").encode()))
-    for old in path.parent.glob(f"{_glob_literal(path.stem)}.{'[0-9a-f]' * 12}.parquet"):
+    for old in path.parent.glob(f"{escape(name)}.{'[0-9a-f]' * 12}.parquet"):
         if old.name != file.name:
             old.unlink(missing_ok=True)
     return saved
@@ -144,7 +146,3 @@ def _parquet(rows: list[dict[str, Any]]) -> bytes:
     buffer = io.BytesIO()
     pq.write_table(pa.Table.from_pylist(rows, schema=schema), buffer)
     return buffer.getvalue()
-
-
-def _glob_literal(text: str) -> str:
-    return "".join(f"[{c}]" if c in "*?[" else c for c in text)

@@ -385,3 +385,13 @@ def test_the_demo_writes_into_no_folder_but_its_own(tmp_path):
     with pytest.raises(BadInput, match="is not from the demo"):
         run_demo(tmp_path / "mine")
     assert [p.name for p in (tmp_path / "mine").iterdir()] == ["annotations.json"]
+
+
+def test_results_side_by_side_keep_their_own_rows(make_benchmark, tmp_path):
+    root = make_benchmark()
+    for name in ("a.json", "a.txt", "a.b.json", "a[1].json"):
+        da2k.evaluate("baseline:row", root, out=tmp_path / name)
+        da2k.evaluate("baseline:centre", root, out=tmp_path / name, replace=True)
+    for name in ("a.json", "a.txt", "a.b.json", "a[1].json"):
+        assert (tmp_path / da2k.read_result(tmp_path / name).rows.file).is_file()
+    assert len(list(tmp_path.glob("*.parquet"))) == 4
