@@ -2,6 +2,7 @@
 
 import math
 import re
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
@@ -136,7 +137,9 @@ def _state_dict(file: Path, where: str) -> Mapping[str, Any]:
     if not file.is_file():
         raise BadModel(f"{where}: no such file; give the path of the checkpoint")
     try:
-        content = torch.load(file, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # on pickles it is about to refuse, torch muses about their protocol
+            content = torch.load(file, map_location="cpu", weights_only=True)
     except UnpicklingError:
         raise BadModel(f"{where}: holds more than weights, and pickled code is never run") from None
     except Exception as e:  # torch raises many types on files that are no checkpoints
