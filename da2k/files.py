@@ -4,6 +4,7 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,7 +21,7 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.", suffix=".tmp")
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".da2k.", suffix=".tmp")
     except OSError as e:
         raise BadInput(f"{path}: cannot be written ({e.strerror})") from None
     temporary = Path(name)
@@ -64,6 +65,7 @@ def home() -> Path:
     return Path(chosen).expanduser() if chosen else Path(platformdirs.user_cache_dir("da2k", appauthor=False))
 
 
+@cache
 def _umask() -> int:
     current = os.umask(0)
     os.umask(current)

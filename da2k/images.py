@@ -108,6 +108,10 @@ class Photo:
             self._pixels = decode(data, str(self.path))
         return self._digest
 
+    def copy(self) -> "Photo":
+        """The same photo with pixels of its own, for code that may change them in place."""
+        return Photo(self.name, self.size, self.path, self.pixels.copy(), self._digest)
+
     def _bytes(self) -> bytes:
         assert self.path is not None
         try:
@@ -116,7 +120,7 @@ class Photo:
             raise BadInput(f"{self.path}: {e.strerror or e}") from None
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        return np.asarray(self.pixels, dtype=dtype)
+        return np.array(self.pixels, dtype=dtype) if copy else np.asarray(self.pixels, dtype=dtype)
 
 
 def image_size(path: Path) -> tuple[int, int]:
@@ -176,10 +180,13 @@ def _opened(source: Path | io.BytesIO, where: str) -> PillowImage.Image:
 def _orientation(image: PillowImage.Image, where: str) -> int:
     """The EXIF orientation that is left to be applied; known from the header, before any pixel is decoded."""
     # Pillow turns TIFF upright itself, and looks for the Exif of a PNG behind its pixels by decoding them all.
-    if image.format == "TIFF" or (image.format == "PNG" and "exif" not in image.info):
+    # Its `getexif` would also take the orientation from XMP, which no viewer of a JPEG does.
+    if image.format == "TIFF" or not image.info.get("exif"):
         return 1
     try:
-        return int(image.getexif().get(_ORIENTATION_TAG, 1))
+        exif = PillowImage.Exif()
+        exif.load(image.info["exif"])
+        return int(exif.get(_ORIENTATION_TAG, 1))
     except Exception as e:  # damaged Exif makes Pillow raise many types
         raise BadInput(f"{where}: its EXIF data is damaged ({_first_line(e)}), so its orientation is unknown") from None
 

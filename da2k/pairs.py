@@ -89,6 +89,8 @@ def scenario_of(image: str) -> str:
         BadInput: the path is absolute, leaves the benchmark, or has no scenario folder.
     """
     parts = PurePosixPath(image).parts
+    if not image.isprintable() and any("\ud800" <= character <= "\udfff" for character in image):
+        raise BadInput(f"image path {image!r} is not valid Unicode")
     if "\\" in image:
         raise BadInput(f"image path {image!r} has backslashes; write forward slashes")
     if "\0" in image or image.startswith("/") or ".." in parts:

@@ -85,10 +85,10 @@ class ModelRecord(_Record):
     Attributes:
         name: what a table calls it.
         spec: the string that names it on the command line, or the Python object's qualified name.
-        options: the model options that were given.
+        options: the model options that were given, or all that are in force where an adapter states them.
         kind: what its maps mean; None until a Python function has returned its first map.
         revision: the hub commit, where there is one.
-        weights_digest: SHA-256 over the weight files, or of the predictions' declaration.
+        weights_digest: SHA-256 over the weight files; for a predictions folder what its declaration states.
         parameters: number of weights.
         preprocessing: one line: input size, resampling, scaling.
         aspect: "kept" if maps have the image's aspect, "stretched" if the network squeezes every image into

@@ -27,7 +27,7 @@ BatchSize = Annotated[
     str,
     typer.Option(
         metavar="N|auto",
-        help="Images given to the model at once; auto: as many as fit into memory. If they do not fit, it is halved.",
+        help="Images given to the model at once; auto is 16. If they do not fit into memory, it is halved.",
     ),
 ]
 Dtype = Annotated[
@@ -86,7 +86,14 @@ def evaluate(
     target = out or Path("results") / _slug(labels.name) / f"{_slug(loaded.record.name)}.json"
     with progress(loaded.record.name) as show:
         evaluation = run(
-            loaded, labels, protocol=protocol, batch_size=at_once, out=target, replace=replace, progress=show
+            loaded,
+            labels,
+            protocol=protocol,
+            batch_size=at_once,
+            out=target,
+            replace=replace,
+            resume=True,
+            progress=show,
         )
     result = evaluation.result
     if json:
@@ -199,7 +206,7 @@ def _options(pairs: list[str], dtype: str | None) -> dict[str, str]:
 def _slug(name: str) -> str:
     """A file name for a name."""
     kept = "".join(c if c.isalnum() or c in "-_." else "-" for c in name)
-    return kept.strip("-.")[:120] or "unnamed"
+    return kept.strip("-.").encode()[:120].decode(errors="ignore") or "unnamed"
 
 
 def _headline(result: "Result") -> str:

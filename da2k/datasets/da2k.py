@@ -165,7 +165,7 @@ def _pair(image: str, entry: Any, where: str) -> Pair:
 def _point(value: Any, where: str) -> Point:
     if not (isinstance(value, list) and len(value) == 2 and all(type(v) is int for v in value)):
         raise BadInput(f"{where}: must be [row, col], two integers, not {value!r}")
-    if min(value) < 0 or max(value) > 2**31:
+    if min(value) < 0 or max(value) >= 2**31:
         raise BadInput(f"{where}: {value} is outside any image")
     return Point(*value)
 

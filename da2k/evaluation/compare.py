@@ -69,6 +69,8 @@ def compare(paths: Sequence[str | Path]) -> list[PairedTest]:
     if len(paths) < 2:
         raise BadInput("a comparison needs two results or more")
     files = [Path(path) for path in paths]
+    if len({file.resolve() for file in files}) < len(files):
+        raise BadInput("a result is given twice; a model cannot be compared with itself")
     results = [read_result(file) for file in files]
     for file, result in zip(files[1:], results[1:], strict=True):
         _same_work(files[0], results[0], file, result)
@@ -126,9 +128,9 @@ def _test(a: str, b: str, rows_a: "pd.DataFrame", rows_b: "pd.DataFrame") -> lis
         raise BadInput(f"the rows of {a} and {b} name different pairs; evaluate both again")
     scenarios = sorted(rows_a["scenario"].unique(), key=scenario_order)
     tables = []
-    for scenario in (OVERALL, *scenarios):
-        chosen = rows_a["scenario"].eq(scenario).to_numpy() | (scenario == OVERALL)
-        tables.append((scenario, rows_a["outcome"].to_numpy()[chosen], rows_b["outcome"].to_numpy()[chosen]))
+    for scenario in (None, *scenarios):
+        chosen = rows_a["scenario"].eq(scenario).to_numpy() | (scenario is None)
+        tables.append((scenario or OVERALL, rows_a["outcome"].to_numpy()[chosen], rows_b["outcome"].to_numpy()[chosen]))
     right = [(ours == Outcome.CORRECT, theirs == Outcome.CORRECT) for _, ours, theirs in tables]
     only = [(int((ours & ~theirs).sum()), int((theirs & ~ours).sum())) for ours, theirs in right]
     p = [mcnemar_exact(only_a, only_b) for only_a, only_b in only]

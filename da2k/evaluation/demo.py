@@ -33,7 +33,7 @@ def run_demo(folder: Path, progress: Callable[[int, int], None] | None = None) -
     results = []
     for spec in specs:
         name = spec.split(":")[1] if spec in MODELS else exact.name
-        results.append(evaluate(spec, benchmark, out=folder / "results" / f"{name}.json").result)
+        results.append(evaluate(spec, benchmark, out=folder / "results" / f"{name}.json", replace=True).result)
         if progress:
             progress(len(results), len(specs))
     return results

@@ -1,21 +1,18 @@
 """One model on one ordering benchmark."""
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import da2k
 from da2k.datasets.benchmarks import open_benchmark, open_photos
 from da2k.datasets.da2k import Benchmark
 from da2k.depth import DepthKind
 from da2k.errors import BadInput
 from da2k.evaluation.inference import BatchSize
 from da2k.evaluation.journal import Journal
-from da2k.evaluation.provenance import Stopwatch
+from da2k.evaluation.provenance import Stopwatch, fingerprint
 from da2k.evaluation.readings import read_pairs
 from da2k.evaluation.rows import JudgedImage, judge, make_rows, require_free, save_result
 from da2k.evaluation.summary import summarise_run
@@ -23,7 +20,7 @@ from da2k.models import Model
 from da2k.models.python import Aspect, PythonModel, as_model
 from da2k.models.registry import load_model
 from da2k.protocols import load_protocol
-from da2k.results import Counts, Result, Scenario
+from da2k.results import Counts, ModelRecord, Result, Scenario
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,6 +86,7 @@ def evaluate(
     batch_size: BatchSize = 1,
     out: str | Path | None = None,
     replace: bool = False,
+    resume: bool | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Score a model on an ordering benchmark.
@@ -103,12 +101,13 @@ def evaluate(
         root: where a named benchmark lies.
         partial: accept an incomplete copy of a named benchmark.
         model_options, device: for a model string.
-        batch_size: images given to `predict` at once; "auto" as many as fit into memory. Images of equal size come
-            after one another.
-        out: where to save the result. An interrupted run with the same `out` is carried on, unless the model is a
-            Python object: nothing tells whether it has learned since.
+        batch_size: images given to `predict` at once; "auto" is 16, or fewer if memory runs out. Images of equal
+            size come after one another.
+        out: where to save the result.
         replace: let the result replace one of another model or benchmark.
-        progress: called after each image.
+        resume: carry an interrupted run with the same `out` on. By default only for a model string: nothing tells
+            whether a Python object has learned since.
+        progress: called after each image that was run.
 
     Returns:
         The evaluation. Failed images, non-finite values and missing predictions are counted in it, never raised.
@@ -128,7 +127,6 @@ def evaluate(
     (True, 0, 8)
     """
     _check_arguments(model, kind, model_options, batch_size)
-    watch = Stopwatch()
     rules = load_protocol(protocol)
     labels = benchmark
     if not isinstance(labels, Benchmark):
@@ -136,11 +134,14 @@ def evaluate(
     photos = open_photos(labels)
     scored = load_model(model, model_options, device) if isinstance(model, str) else as_model(model, kind, aspect)
     target = None if out is None else Path(out)
+    watch = Stopwatch()
     if target is not None and not replace:
         require_free(target, scored.record, labels)
     judged: list[JudgedImage] = []
     remarks: list[str] = []
-    with Journal(_journal_path(target, scored), _fingerprint(scored, labels)) as journal:
+    stated = [f"{pair.id} {tuple(pair.closer_point)}" for pair in labels.pairs]
+    known = isinstance(model, str) if resume is None else resume
+    with Journal(_journal_path(target, scored, known), fingerprint(scored, stated, batch_size)) as journal:
         for reading in read_pairs(scored, labels, photos, journal, batch_size, remarks.append):
             judged.append(JudgedImage(reading, labels.by_image[reading.image], judge(reading)))
             if progress and not reading.resumed:
@@ -157,6 +158,8 @@ def evaluate(
 
 
 def _check_arguments(model: Any, kind: object, model_options: object, batch_size: BatchSize) -> None:
+    if isinstance(getattr(model, "record", None), ModelRecord) and kind is not None:
+        raise BadInput(f"kind= is for models that do not say it; this one is {model.record.kind}")
     if isinstance(model, str) and kind is not None:
         raise BadInput(f'kind= is for Python models; for "{model}" give model_options={{"kind": "{kind}"}}')
     if not isinstance(model, str) and model_options:
@@ -165,23 +168,8 @@ def _check_arguments(model: Any, kind: object, model_options: object, batch_size
         raise BadInput(f'batch_size={batch_size}: must be "auto", or 1 or more')
 
 
-def _journal_path(out: Path | None, model: Model) -> Path | None:
-    """Where progress is kept: beside the result, if the model is known well enough to carry its work on.
-
-    A Python object may have learned since the run that was interrupted; without a digest nothing tells.
-    """
-    if out is None or (isinstance(model, PythonModel) and model.record.weights_digest is None):
+def _journal_path(out: Path | None, model: Model, known: bool) -> Path | None:
+    """Where progress is kept: beside the result, if nothing can have changed the model unseen."""
+    if out is None or not known or (isinstance(model, PythonModel) and model.record.weights_digest is None):
         return None
     return out.with_name(f"{out.name}.progress")
-
-
-def _fingerprint(model: Model, benchmark: Benchmark) -> str:
-    """Names the work whose values a journal holds: anything that could change one of them changes it."""
-    work = {
-        "da2k": da2k.__version__,
-        "model": model.record.model_dump(mode="json"),
-        "device": str(getattr(model, "device", "")),
-        "dtype": str(getattr(model, "dtype", "")),
-        "labels": [f"{pair.id} {tuple(pair.closer_point)}" for pair in benchmark.pairs],
-    }
-    return hashlib.sha256(json.dumps(work, sort_keys=True).encode()).hexdigest()

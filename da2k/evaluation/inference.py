@@ -97,9 +97,11 @@ def run_model(
 def predict_each(model: Model, photos: Sequence[Photo], at_once: int) -> tuple[list[DepthMap | Exception], int]:
     """One map or one exception an image, and how many images at once fit into memory, at most `at_once`."""
     answers: list[DepthMap | Exception] = []
+    reads_pixels = not hasattr(model, "prepare")
     while len(answers) < len(photos):
         batch = photos[len(answers) : len(answers) + at_once]
-        outcome = _predict(model, batch)
+        # A batch that fails is tried again in parts, so it works on copies.
+        outcome = _predict(model, [photo.copy() for photo in batch] if len(batch) > 1 and reads_pixels else batch)
         if isinstance(outcome, list):
             answers += outcome
         elif len(batch) == 1:

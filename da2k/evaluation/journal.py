@@ -3,7 +3,7 @@
 import sqlite3
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,43 +23,37 @@ class Journal:
 
     def __init__(self, path: Path | None, fingerprint: str) -> None:
         self.path = path
-        try:
-            if path is not None:
+        self._fingerprint = fingerprint
+        if path is not None:
+            try:
                 path.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as e:
+                raise self._error(e) from None
+        try:
             self._db = sqlite3.connect(path or ":memory:", isolation_level=None, timeout=30)
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=NORMAL")
-            self._db.execute("CREATE TABLE IF NOT EXISTS work (fingerprint TEXT)")
-            self._db.execute(
-                "CREATE TABLE IF NOT EXISTS images (name TEXT PRIMARY KEY, digest TEXT, kind TEXT, data BLOB)"
-            )
-            if self._db.execute("SELECT fingerprint FROM work").fetchall() != [(fingerprint,)]:
-                self._db.execute("BEGIN IMMEDIATE")
-                self._db.execute("DELETE FROM work")
-                self._db.execute("DELETE FROM images")
-                self._db.execute("INSERT INTO work VALUES (?)", (fingerprint,))
-                self._db.execute("COMMIT")
-        except (sqlite3.Error, OSError) as e:
-            todo = "delete that file, or choose another place" if path and path.exists() else "choose another place"
-            raise BadInput(f"{path}: progress cannot be kept here ({e}); {todo} with --out") from None
+        except sqlite3.Error as e:
+            raise self._error(e) from None
+        self._run("PRAGMA journal_mode=WAL")
+        self._run("PRAGMA synchronous=NORMAL")
+        columns = "fingerprint TEXT, name TEXT, digest TEXT, kind TEXT, data BLOB"
+        self._run(f"CREATE TABLE IF NOT EXISTS images ({columns}, PRIMARY KEY (fingerprint, name))")
+        self._run("DELETE FROM images WHERE fingerprint != ?", fingerprint)
 
     def digest(self, name: str) -> str | None:
         """The digest of the input that this image was finished with, or None."""
-        row = self._db.execute("SELECT digest FROM images WHERE name = ?", (name,)).fetchone()
-        return row[0] if row else None
+        found = self._run("SELECT digest FROM images WHERE fingerprint = ? AND name = ?", self._fingerprint, name)
+        return found[0][0] if found else None
 
     def values(self, name: str) -> tuple[str, NDArray[np.float64]]:
         """The kind and the values of a finished image."""
-        kind, data = self._db.execute("SELECT kind, data FROM images WHERE name = ?", (name,)).fetchone()
+        wanted = "SELECT kind, data FROM images WHERE fingerprint = ? AND name = ?"
+        ((kind, data),) = self._run(wanted, self._fingerprint, name)
         return kind, np.frombuffer(data, np.float64)
 
     def add(self, name: str, digest: str, kind: str, values: NDArray[np.float64]) -> None:
         """Record a finished image."""
         data = np.ascontiguousarray(values, np.float64).tobytes()
-        try:
-            self._db.execute("INSERT OR REPLACE INTO images VALUES (?, ?, ?, ?)", (name, digest, kind, data))
-        except sqlite3.Error as e:
-            raise BadInput(f"{self.path}: progress cannot be written ({e}); free disk space and run again") from None
+        self._run("INSERT OR REPLACE INTO images VALUES (?, ?, ?, ?, ?)", self._fingerprint, name, digest, kind, data)
 
     def finish(self) -> None:
         """Close the journal and remove its file: nothing is left to carry on with."""
@@ -79,4 +73,15 @@ class Journal:
         self._db.close()
 
     def _is_empty(self) -> bool:
-        return bool(self._db.execute("SELECT COUNT(*) FROM images").fetchone() == (0,))
+        return self._run("SELECT COUNT(*) FROM images") == [(0,)]
+
+    def _run(self, statement: str, *values: object) -> list[Any]:
+        try:
+            return self._db.execute(statement, values).fetchall()
+        except sqlite3.Error as e:
+            raise self._error(e) from None
+
+    def _error(self, error: Exception) -> BadInput:
+        there = self.path is not None and self.path.exists()
+        todo = "delete that file, or choose another place" if there else "choose another place"
+        return BadInput(f"{self.path}: progress cannot be kept here ({error}); {todo} with --out")

@@ -1,6 +1,5 @@
 """Writing a model's maps to a predictions folder, which scores exactly as the model itself."""
 
-import hashlib
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -10,7 +9,6 @@ from typing import BinaryIO
 
 import numpy as np
 
-import da2k
 from da2k.datasets.benchmarks import open_benchmark
 from da2k.datasets.da2k import ANNOTATIONS, locate
 from da2k.datasets.manifest import load_manifest
@@ -19,6 +17,7 @@ from da2k.errors import BadInput
 from da2k.evaluation.inference import BatchSize, reason, run_model
 from da2k.evaluation.journal import Journal
 from da2k.evaluation.preview import write_preview
+from da2k.evaluation.provenance import fingerprint
 from da2k.files import write_atomically
 from da2k.images import Photo
 from da2k.models import Model
@@ -60,7 +59,7 @@ def predict(
         images: a benchmark by name or folder, a folder of photographs, or one photograph.
         out: the predictions folder. An interrupted run into it is carried on.
         root, partial: as for `da2k.datasets.benchmarks.open_benchmark`.
-        batch_size: images given to the model at once; "auto" as many as fit into memory.
+        batch_size: images given to the model at once; "auto" is 16, or fewer if memory runs out.
         preview: also write each map as a picture, under `previews/` in the folder.
         say: told when the batch size changes.
         progress: called with (images done, images in all).
@@ -73,13 +72,13 @@ def predict(
     names = _map_names(files)
     declaration = _declare(model)
     _claim(folder, declaration)
-    work = repr((da2k.__version__, model.record.model_dump(mode="json"), str(getattr(model, "dtype", ""))))
     written = resumed = 0
     failures: list[Failure] = []
-    with Journal(folder / ".predict.progress", hashlib.sha256(work.encode()).hexdigest()) as journal:
+    with Journal(folder / ".predict.progress", str(declaration.work)) as journal:
         done = {name: journal.digest(name) if (folder / names[name]).is_file() else None for name in files}
         for answer in run_model(model, files, lambda name: Photo.open(files[name], name), done, batch_size, say):
             if answer.error:
+                (folder / names[answer.name]).unlink(missing_ok=True)  # a map of what the photograph was before
                 failures.append(Failure(image=answer.name, reason=reason(answer.error)))
             elif answer.depth is None:
                 resumed += 1
@@ -126,6 +125,8 @@ def _map_names(images: Iterable[str]) -> dict[str, str]:
     """`x.npy` for `x.jpg`, but `x.jpg.npy` where another image differs from it only in the ending."""
     stems = {image: str(PurePosixPath(image).with_suffix("")) for image in images}
     counts = Counter(stems.values())
+    # `a.jpg.png` may not take `a.jpg.npy`, where the map of `a.jpg` would be looked for first.
+    counts.update(set(stems) & set(stems.values()))
     return {image: f"{stem}.npy" if counts[stem] == 1 else f"{image}.npy" for image, stem in stems.items()}
 
 
@@ -141,6 +142,7 @@ def _declare(model: Model) -> Declaration:
         revision=record.revision,
         weights_digest=record.weights_digest,
         parameters=record.parameters,
+        work=fingerprint(model),
     )
 
 

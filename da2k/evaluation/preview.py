@@ -49,7 +49,7 @@ def draw(depth: DepthMap, image_size: tuple[int, int], title: str) -> "Figure":
     axes = figure.add_subplot()
     values = np.where(finite, depth.values, np.nan)
     shown = axes.imshow(values, cmap=colours, vmin=low, vmax=high, aspect=pixel_shape)
-    axes.set_title(title, fontsize=9)
+    axes.set_title(title, fontsize=9, parse_math=False)
     axes.set_axis_off()
     bar = figure.colorbar(shown, ax=axes, label=_UNITS[depth.kind])
     if not nearer_is_larger:

@@ -1,5 +1,7 @@
 """Where and how a number was made: versions, commit, device, time."""
 
+import hashlib
+import json
 import platform
 import subprocess
 import sys
@@ -56,6 +58,20 @@ def describe_run(model: Model, watch: Stopwatch, computed: int, resumed: int) ->
         images_per_second=round(computed / seconds, 3) if computed and seconds > 0 else None,
         images_resumed=resumed,
     )
+
+
+def fingerprint(model: Model, *more: object) -> str:
+    """Names work whose values may be carried on: anything known that could change one of them changes it."""
+    work = {
+        "da2k": da2k.__version__,
+        "commit": _commit(),
+        "packages": _versions(),
+        "model": model.record.model_dump(mode="json"),
+        "device": str(getattr(model, "device", "")),
+        "dtype": str(getattr(model, "dtype", "")),
+        "more": more,
+    }
+    return hashlib.sha256(json.dumps(work, sort_keys=True).encode()).hexdigest()
 
 
 def _versions() -> dict[str, str]:

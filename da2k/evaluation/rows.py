@@ -3,7 +3,6 @@
 import hashlib
 import io
 from collections.abc import Iterable
-from glob import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -111,14 +110,14 @@ def save_result(result: Result, rows: list[dict[str, Any]], path: Path) -> Resul
     """
     data = _parquet(rows)
     digest = hashlib.sha256(data).hexdigest()
-    name = path.name.removesuffix(".json")
+    name = path.stem if path.suffix == ".json" else f"{path.name}.rows"
     file = path.with_name(f"{name}.{digest[:12]}.parquet")
+    earlier = _rows_named_by(path)
     write_atomically(file, lambda f: f.write(data))
     saved = result.model_copy(update={"rows": Rows(file=file.name, sha256=digest)})
     write_atomically(path, lambda f: f.write((saved.model_dump_json(indent=1) + "\n").encode()))
-    for old in path.parent.glob(f"{escape(name)}.{'[0-9a-f]' * 12}.parquet"):
-        if old.name != file.name:
-            old.unlink(missing_ok=True)
+    if earlier is not None and earlier != file:
+        earlier.unlink(missing_ok=True)
     return saved
 
 
@@ -135,7 +134,25 @@ def read_rows(result: Result, path: Path) -> "pd.DataFrame":
     file = path.with_name(result.rows.file)
     if sha256_file(file) != result.rows.sha256:
         raise BadInput(f"{file}: is not the file that {path.name} was written with (its SHA-256 differs)")
-    return pd.read_parquet(file)
+    try:
+        rows = pd.read_parquet(file)
+    except Exception as e:  # pyarrow raises many types on files that are no Parquet
+        raise BadInput(f"{file}: cannot be read as Parquet ({' '.join(str(e).split())[:200]})") from None
+    lacking = [name for name in COLUMNS if name not in rows.columns]
+    unknown = set() if lacking else set(rows["outcome"]) - set(Outcome)
+    if lacking or unknown:
+        fault = f"has no column {lacking[0]}" if lacking else f"has an outcome {min(map(str, unknown))}"
+        raise BadInput(f"{file}: {fault}; evaluate the model again")
+    return rows
+
+
+def _rows_named_by(path: Path) -> Path | None:
+    """The rows of the result that is at `path` now, if there is one."""
+    try:
+        rows = read_result(path).rows
+    except BadInput:
+        return None
+    return None if rows is None else path.with_name(rows.file)
 
 
 def _parquet(rows: list[dict[str, Any]]) -> bytes:

@@ -60,7 +60,11 @@ def load(target: str, options: Mapping[str, str], device: str) -> TorchModel:
     require_dtype(given.dtype, place, where)
     source = Path(target).expanduser()
     original = depth_anything_pth.is_original(target)
+    if original and given.revision:
+        raise BadModel(f"{where}: option revision: belongs to hub ids, and this is a file")
     if not original:
+        if given.max_depth or given.heads:
+            raise BadModel(f"{where}: options max_depth and heads are for .pth files; here config.json says them")
         source = local_folder(target, given.revision)
     with checkpoints.quiet():
         if original:

@@ -1,6 +1,8 @@
 """`predictions:<folder>`: depth maps made elsewhere, and the declaration that says what they are."""
 
+import json
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
 
@@ -28,7 +30,8 @@ class Declaration(BaseModel):
         scale: what stored values are multiplied by, such as 0.00390625 for KITTI's 16-bit PNG. Positive.
         aspect: "kept" if each map has its image's aspect; "stretched" if every image was squeezed into one
             shape, which switches the check for cropped and transposed maps off.
-        preprocessing, url, licence, revision, weights_digest: told to readers of the result.
+        preprocessing, url, licence, revision, weights_digest, parameters: told to readers of the result.
+        work: names the model, options, type and device that `da2k predict` made the maps with.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -43,6 +46,7 @@ class Declaration(BaseModel):
     revision: str | None = None
     weights_digest: Digest | None = None
     parameters: Annotated[int, Field(ge=0)] | None = None
+    work: Digest | None = None
 
 
 class PredictionsFolder:
@@ -77,13 +81,14 @@ class PredictionsFolder:
         ]
 
     def prepare(self, photo: Photo, done: str | None = None) -> str:  # noqa: ARG002 - the pixels are not needed
-        """The digest of the image's map. The photograph itself is not read.
+        """A digest of the image's map and of what it takes to read it. The photograph itself is not read.
 
         Raises:
             MissingPrediction: there is no map for this image.
             BadInput: there are two.
         """
-        return sha256_file(self.locate(photo.name))
+        work = (sha256_file(self.locate(photo.name)), photo.size, self.declaration.model_dump(mode="json"))
+        return sha256(json.dumps(work).encode()).hexdigest()
 
     def predict(self, images: Sequence[Photo]) -> list[DepthMap]:
         """The stored maps of these images, times the declared scale.

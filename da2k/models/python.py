@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from da2k.depth import DepthKind, DepthMap
-from da2k.errors import BadModel
+from da2k.errors import BadInput, BadModel
 from da2k.images import Photo
 from da2k.models import Model
 from da2k.results import ModelRecord
@@ -38,6 +38,7 @@ class PythonModel:
         else:
             raise BadModel(f"{record.spec}: {type(given).__name__} has no predict(images) and is not a function")
         self.record = record
+        self._typed = False
 
     def predict(self, images: Sequence[Photo]) -> list[DepthMap]:
         """What the user's code returns for these images, as depth maps."""
@@ -45,7 +46,10 @@ class PythonModel:
 
     def _as_map(self, answer: Any) -> DepthMap:
         if isinstance(answer, DepthMap):
+            self._typed = True
             return answer
+        if answer is None or (self._typed and self.record.kind is None):
+            raise BadInput(f"the model returned {type(answer).__name__}, not a map")
         if self.record.kind is None:
             raise BadModel(
                 f"{self.record.spec}: returns {type(answer).__name__} without saying what it means; "
@@ -113,11 +117,12 @@ def _module(place: str, spec: str) -> Any:
     try:
         if place.endswith(".py"):
             path = Path(place).resolve()
-            found = util.spec_from_file_location(path.stem, path)
+            name = f"da2k_model_{path.stem}"  # not the stem itself: a file numpy.py must not stand in for numpy
+            found = util.spec_from_file_location(name, path)
             if found is None or found.loader is None or not path.is_file():
                 raise BadModel(f"{spec}: no file {place}")
             module = util.module_from_spec(found)
-            sys.modules[path.stem] = module
+            sys.modules[name] = module
             found.loader.exec_module(module)
             return module
         here = str(Path.cwd())

@@ -124,7 +124,7 @@ def load_model(spec: str, options: Mapping[str, str] | None = None, device: str 
         hub = {"revision": entry.revision, "base": entry.base} if path is None else {}
         chosen = {key: value for key, value in hub.items() if value is not None} | entry.options | given
         model = _adapter(zoo_prefix)(zoo_target if path is None else path, chosen, device)
-        return _Named(model, spec)
+        return _Named(model, spec, {} if path is None else {"path": path})
     if hint := _looks_like(spec):
         raise BadModel(f'unknown model "{spec}"; did you mean "{hint}"?')
     known = [*zoo(), *(f"{name}:" for name in ADAPTERS)]
@@ -155,8 +155,9 @@ _WHY_NOT = {
 class _Named:
     """A model under its zoo name; everything else is the model's own."""
 
-    def __init__(self, model: Model, name: str) -> None:
-        self.record = model.record.model_copy(update={"name": name, "spec": name})
+    def __init__(self, model: Model, name: str, place: Mapping[str, str]) -> None:
+        update = {"name": name, "spec": name, "options": {**model.record.options, **place}}
+        self.record = model.record.model_copy(update=update)
         self.predict = model.predict
         self.warnings = [*getattr(model, "warnings", ()), *_other_size(name, model.record.parameters)]
         self._model = model

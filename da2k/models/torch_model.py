@@ -40,7 +40,10 @@ class TorchModel:
         for batch in _batches(images, self._steps.one_by_one):
             with inference():
                 pixels = self._steps.prepare([images[i].pixels for i in batch]).to(self.device, self._network.dtype)
-                found = self._steps.finish(self._network(pixel_values=pixels), images[batch[0]].size).float()
+                outputs = self._network(pixel_values=pixels)
+                for name, value in outputs.items():  # what follows the network is float32, whatever it computes in
+                    outputs[name] = value.float() if hasattr(value, "float") else value
+                found = self._steps.finish(outputs, images[batch[0]].size)
             maps |= {i: DepthMap(values, kind) for i, values in zip(batch, found.cpu().numpy(), strict=True)}
         return [maps[i] for i in range(len(images))]
 

@@ -72,6 +72,8 @@ BROKEN = {
     "a point of floats": ({"images/indoor/a.jpg": [{**GOOD, "point2": [1.5, 2]}]}, r"\[0\]\.point2"),
     "a point of truths": ({"images/indoor/a.jpg": [{**GOOD, "point2": [True, False]}]}, r"\[0\]\.point2"),
     "a negative point": ({"images/indoor/a.jpg": [{**GOOD, "point2": [-1, 2]}]}, r"\[0\]\.point2.*outside"),
+    "a point beyond all images": ({"images/indoor/a.jpg": [{**GOOD, "point2": [2**31, 2]}]}, r"\[0\]\.point2.*outside"),
+    "a name that is no text": ('{"images/indoor/\\ud800.jpg": []}', "not valid Unicode"),
     "equal points": ({"images/indoor/a.jpg": [{**GOOD, "point2": [1, 2]}]}, r"\[0\]: both points are \(1, 2\)"),
     "a path upwards": ({"images/../a.jpg": [GOOD]}, "leaves the benchmark"),
     "no scenario": ({"images/a.jpg": [GOOD]}, "images/<scenario>/<file>"),

@@ -1,8 +1,10 @@
 """Paired comparison against tests computed another way."""
 
+import hashlib
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 from statsmodels.stats.contingency_tables import mcnemar
 
@@ -136,3 +138,45 @@ def test_results_that_contradict_themselves_are_refused_by_field(results, forger
         da2k.compare([results / "good.json", results / "fair.json"])
     assert message in str(caught.value)
     assert "fair" in str(caught.value)
+
+
+def test_a_scenario_may_be_called_overall(make_benchmark, tmp_path, noise):
+    root = make_benchmark(images=3, pairs=4)
+    (root / "images/outdoor").rename(root / "images/overall")
+    labels = (root / "annotations.json").read_text().replace("images/outdoor", "images/overall")
+    (root / "annotations.json").write_text(labels)
+    for sign in (1.0, -1.0):
+        da2k.evaluate(noise(sign=sign), root, out=tmp_path / f"{sign}.json")
+    tests = da2k.compare([tmp_path / "1.0.json", tmp_path / "-1.0.json"])
+    assert [(test.scenario, test.pairs) for test in tests if test.scenario == "overall"] == [
+        ("overall", 12),
+        ("overall", 4),
+    ]
+
+
+def test_a_result_given_twice_is_refused(results):
+    with pytest.raises(BadInput, match="given twice"):
+        da2k.compare([results / "good.json", results / "fair.json", results / "good.json"])
+
+
+def rewrite_rows(path, change):
+    """Changed rows under a digest that matches them."""
+    result = json.loads(path.read_text())
+    file = path.with_name(result["rows"]["file"])
+    change(file)
+    result["rows"]["sha256"] = hashlib.sha256(file.read_bytes()).hexdigest()
+    path.write_text(json.dumps(result))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda file: file.write_bytes(b"no table"), "cannot be read as Parquet"),
+        (lambda file: pd.read_parquet(file).drop(columns="pair").to_parquet(file), "has no column pair"),
+        (lambda file: pd.read_parquet(file).assign(outcome="fine").to_parquet(file), "has an outcome fine"),
+    ],
+)
+def test_rows_that_are_none_are_refused_on_one_line(results, change, message):
+    rewrite_rows(results / "fair.json", change)
+    with pytest.raises(BadInput, match=message):
+        da2k.compare([results / "good.json", results / "fair.json"])

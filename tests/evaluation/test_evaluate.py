@@ -395,3 +395,40 @@ def test_results_side_by_side_keep_their_own_rows(make_benchmark, tmp_path):
     for name in ("a.json", "a.txt", "a.b.json", "a[1].json"):
         assert (tmp_path / da2k.read_result(tmp_path / name).rows.file).is_file()
     assert len(list(tmp_path.glob("*.parquet"))) == 4
+
+
+def test_a_model_that_changes_its_images_in_place_gets_the_same_in_batches(make_benchmark):
+    root = make_benchmark(images=6, pairs=8)
+    bad = list(json.loads((root / "annotations.json").read_text()))[4]
+
+    class InPlace:
+        def predict(self, images):
+            for photo in images:
+                np.asarray(photo)[...] = 255 - photo.pixels
+            if any(photo.name == bad for photo in images):
+                raise RuntimeError("no")
+            return [DepthMap(photo.pixels[..., 0], DepthKind.AFFINE_DEPTH) for photo in images]
+
+    single = da2k.evaluate(InPlace(), root)
+    assert da2k.evaluate(InPlace(), root, batch_size=3).rows.equals(single.rows)
+
+
+def test_an_object_that_may_have_learned_is_not_carried_on(make_benchmark, tmp_path):
+    root, out = make_benchmark(images=5), tmp_path / "r.json"
+    record = da2k.load_model("baseline:row").record
+
+    class Trained:
+        def __init__(self, sign, until):
+            self.record, self.sign, self.until, self.calls = record, sign, until, 0
+
+        def predict(self, images):
+            self.calls += len(images)
+            if self.calls > self.until:
+                raise KeyboardInterrupt
+            return [DepthMap(self.sign * photo.pixels[..., 0].astype(float), self.record.kind) for photo in images]
+
+    with pytest.raises(KeyboardInterrupt):
+        da2k.evaluate(Trained(1, until=2), root, out=out)
+    later = Trained(-1, until=99)
+    da2k.evaluate(later, root, out=out)
+    assert later.calls == 5

@@ -38,3 +38,23 @@ def test_a_file_that_is_no_journal_is_named_and_kept(tmp_path, content):
     with pytest.raises(BadInput, match="/j: progress cannot be kept here"):
         Journal(tmp_path / "j", "work")
     assert (tmp_path / "j").read_bytes() == content
+
+
+def test_two_runs_on_one_file_do_not_take_over_each_others_values(tmp_path):
+    with Journal(tmp_path / "j", "one") as one:
+        with Journal(tmp_path / "j", "two"):
+            one.add("a.png", "digest", "affine_depth", np.zeros(2))
+        with Journal(tmp_path / "j", "two") as two:
+            assert two.digest("a.png") is None
+
+
+def test_damage_that_shows_while_reading_is_told(tmp_path):
+    with Journal(tmp_path / "j", "work") as journal:
+        for index in range(400):
+            journal.add(f"{index}.png", "digest" * 9, "affine_depth", np.zeros(20))
+    content = bytearray((tmp_path / "j").read_bytes())
+    content[4096 * 2 : -4096] = b"\xff" * (len(content) - 4096 * 3)
+    (tmp_path / "j").write_bytes(content)
+    with pytest.raises(BadInput, match="progress cannot be kept here"), Journal(tmp_path / "j", "work") as journal:
+        for index in range(400):
+            journal.digest(f"{index}.png")

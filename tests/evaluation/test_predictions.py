@@ -327,3 +327,56 @@ def test_a_folder_that_is_not_there_and_options_are_refused(tmp_path):
         load_model(f"predictions:{tmp_path / 'none'}")
     with pytest.raises(BadModel, match='unknown option "kind"'):
         load_model(f"predictions:{declare(tmp_path / 'maps')}", {"kind": "affine_depth"})
+
+
+def test_a_name_that_is_another_name_with_an_ending_keeps_its_own_map(make_benchmark, tmp_path):
+    root = make_benchmark(images=1, pairs=6)
+    (image,) = photos(root)
+    inner, outer = "images/indoor/a.jpg", "images/indoor/a.jpg.png"
+    (root / image).rename(root / outer)
+    Image.open(root / outer).rotate(180).save(root / inner, quality=100)
+    pairs = json.loads((root / "annotations.json").read_text())[image]
+    (root / "annotations.json").write_text(json.dumps({inner: pairs, outer: pairs}))
+    predict(named(Network()), root, tmp_path / "maps")
+    direct = da2k.evaluate(Network(), root, kind="affine_disparity")
+    assert da2k.evaluate(f"predictions:{tmp_path / 'maps'}", root).rows.equals(direct.rows)
+
+
+def test_maps_of_other_options_do_not_mix_into_a_folder(make_benchmark, tmp_path):
+    (tmp_path / "m.py").write_text("def make(gain='1'):\n    return lambda pixels: pixels[..., 0] * float(gain)\n")
+    root, spec = make_benchmark(images=2), f"python:{tmp_path / 'm.py'}:make"
+    given = {"kind": "affine_depth"}
+    predict(load_model(spec, given), root, tmp_path / "maps")
+    with pytest.raises(BadInput, match="of another model or of other options"):
+        predict(load_model(spec, {**given, "gain": "2"}), root, tmp_path / "maps")
+
+
+def test_a_photograph_that_fails_now_keeps_no_map_of_what_it_was(make_benchmark, tmp_path):
+    root = make_benchmark(images=2)
+    predict(load_model("baseline:row"), root, tmp_path / "maps")
+    first = photos(root)[0]
+    (root / first).write_bytes(b"")
+    predict(load_model("baseline:row"), root, tmp_path / "maps")
+    assert not (tmp_path / "maps" / first).with_suffix(".npy").exists()
+
+
+def test_a_changed_scale_or_photograph_is_read_again(make_benchmark, tmp_path):
+    root = make_benchmark(images=3)
+    folder = declare(tmp_path / "maps")
+    store(folder, root, WRITERS[".npy"], ".npy")
+    (folder / photos(root)[0]).with_suffix(".npy").unlink()  # a failure, so that the run could be carried on
+    da2k.evaluate(f"predictions:{folder}", root, out=tmp_path / "r.json")
+    declare(folder, scale=10)
+    scaled = da2k.evaluate(f"predictions:{folder}", root, out=tmp_path / "r.json")
+    assert scaled.rows.equals(da2k.evaluate(f"predictions:{folder}", root).rows)
+
+
+def test_long_and_odd_names_are_written(make_benchmark, tmp_path):
+    root = make_benchmark(images=1)
+    (image,) = photos(root)
+    name = "images/indoor/" + "深" * 78 + "_$_$^.png"
+    (root / image).rename(root / name)
+    content = (root / "annotations.json").read_text().replace(image, name)
+    (root / "annotations.json").write_text(content)
+    done = predict(load_model("baseline:row"), root, tmp_path / "maps", preview=True)
+    assert (done.written, done.failures) == (1, ())

@@ -157,3 +157,34 @@ def test_a_photo_from_an_array_needs_rgb_bytes(upright):
     assert Photo.from_array(upright).size == (24, 40)
     with pytest.raises(BadInput, match=r"uint8 \[H, W, 3\]"):
         Photo.from_array(upright.astype(float))
+
+
+def test_an_orientation_in_xmp_alone_is_not_followed_as_in_other_viewers(tmp_path, upright):
+    cv2 = pytest.importorskip("cv2")
+    xmp = (
+        b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        b'<rdf:Description xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6"/></rdf:RDF></x:xmpmeta>'
+    )
+    path = tmp_path / "a.jpg"
+    Image.fromarray(upright).save(path, xmp=xmp, quality=100, subsampling=0)
+    assert cv2.imread(str(path)).shape == upright.shape
+    assert image_size(path) == upright.shape[:2]
+    assert read_image(path).shape == upright.shape
+
+
+@pytest.mark.parametrize("ending", ["jpg", "png", "webp", "tif"])
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_orientation_is_what_opencv_shows(tmp_path, upright, orientation, ending):
+    cv2 = pytest.importorskip("cv2")
+    path = tmp_path / f"a.{ending}"
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(upright).save(path, exif=exif)
+    assert read_image(path).shape == cv2.imread(str(path)).shape
+
+
+def test_a_copy_of_a_photos_array_is_a_copy(upright):
+    photo = Photo.from_array(upright.copy())
+    np.array(photo)[...] = 0
+    photo.copy().pixels[...] = 0
+    assert np.array_equal(photo.pixels, upright)

@@ -109,11 +109,11 @@ def write_exact_depth(folder: str | Path, seed: int = 0) -> Path:
     from da2k.datasets.scenes.render import exact
 
     root = Path(folder)
+    write_text(root / "predictions.yaml", f"model: exact depth\nkind: {DepthKind.METRIC_DEPTH}\n")
     for stage, _, _ in _stages(seed):
         depth = np.minimum(exact(stage).depth, SKY).astype(np.float32)
         path = root / "images" / stage.scenario / f"{stage.name}.npy"
         write_atomically(path, partial(np.save, arr=depth, allow_pickle=False))
-    write_text(root / "predictions.yaml", f"model: exact depth\nkind: {DepthKind.METRIC_DEPTH}\n")
     return root
 
 
