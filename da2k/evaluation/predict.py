@@ -150,7 +150,9 @@ def _claim(folder: Path, declaration: Declaration) -> None:
     """Write the declaration, unless the folder holds something else already."""
     if (folder / DECLARATION).exists():
         if read_declaration(folder) != declaration:
-            raise BadInput(f"{folder}: holds the maps of another model or of other options; choose another --out")
+            raise BadInput(
+                f"{folder}: holds the maps of another model or of other options or versions; choose another --out"
+            )
         return
     if folder.is_dir() and any(folder.iterdir()):
         raise BadInput(f"{folder}: is not empty and has no predictions.yaml; choose another --out")

@@ -5,8 +5,9 @@ import json
 import platform
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from time import perf_counter
@@ -49,7 +50,7 @@ def describe_run(model: Model, watch: Stopwatch, computed: int, resumed: int) ->
         da2k_version=da2k.__version__,
         commit=_commit(),
         python=platform.python_version(),
-        packages=_versions(),
+        packages=_imported(),
         device=str(getattr(model, "device", "cpu")),
         dtype=str(getattr(model, "dtype", "float32")),
         seed=getattr(model, "seed", None),
@@ -65,7 +66,7 @@ def fingerprint(model: Model, *more: object) -> str:
     work = {
         "da2k": da2k.__version__,
         "commit": _commit(),
-        "packages": _versions(),
+        "packages": dict(_installed()),  # not those imported: what is imported changes while a process lives
         "model": model.record.model_dump(mode="json"),
         "device": str(getattr(model, "device", "")),
         "dtype": str(getattr(model, "dtype", "")),
@@ -74,19 +75,25 @@ def fingerprint(model: Model, *more: object) -> str:
     return hashlib.sha256(json.dumps(work, sort_keys=True).encode()).hexdigest()
 
 
-def _versions() -> dict[str, str]:
-    """Versions of those packages that this process has imported."""
+@cache
+def _installed() -> Mapping[str, str]:
+    """The installed versions of PACKAGES."""
     found = {}
     for package in PACKAGES:
-        module = {"pillow": "PIL", "ai-edge-litert": "ai_edge_litert"}.get(package, package)
-        if module in sys.modules:
-            try:
-                found[package] = version(package)
-            except PackageNotFoundError:
-                continue
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
     return found
 
 
+def _imported() -> dict[str, str]:
+    """Versions of those that this process has imported: what took part in a run."""
+    modules = {"pillow": "PIL", "ai-edge-litert": "ai_edge_litert"}
+    return {name: number for name, number in _installed().items() if modules.get(name, name) in sys.modules}
+
+
+@cache
 def _commit() -> str | None:
     """The commit of the checkout that da2k runs from, with "+changes" if it was edited; None when installed."""
     checkout = Path(da2k.__file__).resolve().parents[1]

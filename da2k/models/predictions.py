@@ -31,7 +31,7 @@ class Declaration(BaseModel):
         aspect: "kept" if each map has its image's aspect; "stretched" if every image was squeezed into one
             shape, which switches the check for cropped and transposed maps off.
         preprocessing, url, licence, revision, weights_digest, parameters: told to readers of the result.
-        work: names the model, options, type and device that `da2k predict` made the maps with.
+        work: names the model, options, type, device and versions that `da2k predict` made the maps with.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)

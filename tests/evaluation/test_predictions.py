@@ -5,6 +5,8 @@ import json
 import os
 import pickle
 import struct
+import subprocess
+import sys
 import zipfile
 
 import numpy as np
@@ -380,3 +382,16 @@ def test_long_and_odd_names_are_written(make_benchmark, tmp_path):
     (root / "annotations.json").write_text(content)
     done = predict(load_model("baseline:row"), root, tmp_path / "maps", preview=True)
     assert (done.written, done.failures) == (1, ())
+
+
+def test_a_folder_is_taken_up_again_whatever_was_imported_in_between(make_benchmark, tmp_path):
+    root = make_benchmark(images=2)
+    code = f"""
+from da2k.evaluation.predict import predict
+from da2k.models.registry import load_model
+for _ in range(2):  # the first run imports scipy
+    done = predict(load_model("baseline:haze"), {str(root)!r}, {str(tmp_path / "maps")!r})
+print(done.written)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "2", done.stderr
