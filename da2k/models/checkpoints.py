@@ -26,8 +26,10 @@ FAMILIES = (
 """The model types that this adapter runs."""
 
 _NEVER_USED = r"(\.|^)mask_token$|fusion_stage\.(layers|intermediate)\.0\.residual_layer1\."
-"""Weights that may be missing, since inference never reads them: the token of masked training, and the first
-fusion layer's side input, which has no side input. The hub's dpt-large comes without them."""
+"""Weights that may be missing, or there for nothing, since inference never reads them: the token of masked training,
+and the first fusion layer's side input, which has no side input. The hub's dpt-large comes without them."""
+_NOT_LEARNT = r"(^|\.)(position_ids|relative_position_index|num_batches_tracked)$"
+"""Counters and indices that older releases of transformers wrote into checkpoints, and that networks now make."""
 
 
 def weight_files(folder: Path) -> list[Path]:
@@ -110,22 +112,31 @@ def load_network(folder: Path, config: Any, where: str) -> Any:
         raise BadModel(f"{where}: {what}") from None
     except Exception as e:  # transformers, safetensors and torch raise many types on broken weights
         raise BadModel(f"{where}: its weights cannot be loaded ({one_line(e)})") from None
-    require_all_weights(report, where)
+    require_its_weights(report, where)
     return network
 
 
-def require_all_weights(report: Mapping[str, Any], where: str) -> None:
-    """Check what transformers reports of a loading: a weight it did not find, it has made up at random.
+def require_its_weights(report: Mapping[str, Any], where: str) -> None:
+    """Check what transformers reports of a loading: that the weights are the network's, no fewer and no more.
+
+    A weight that it did not find, it has made up at random. One that fits nowhere, it has dropped: such a network may
+    be another than the one that was trained, with fewer blocks, say.
 
     Raises:
-        BadModel: weights are missing or have another shape than the network.
+        BadModel: weights are missing, have another shape than the network, or fit nowhere in it.
     """
     lacking = sorted(name for name in report["missing_keys"] if not re.search(_NEVER_USED, name))
     misfits = sorted(str(name) for name, *_ in report["mismatched_keys"])
-    for names, what in ((lacking, "are missing"), (misfits, "have another shape than the configuration says")):
+    foreign = sorted(n for n in report["unexpected_keys"] if not re.search(f"{_NEVER_USED}|{_NOT_LEARNT}", n))
+    random, other = "the network would guess at random", "they are another network's than the configuration's"
+    for names, what, so in (
+        (lacking, "are missing", random),
+        (misfits, "have another shape than the configuration says", random),
+        (foreign, "fit nowhere", other),
+    ):
         if names:
             some = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
-            raise BadModel(f"{where}: {len(names)} weights {what} ({some}); the network would guess at random")
+            raise BadModel(f"{where}: {len(names)} weights {what} ({some}); {so}")
 
 
 @contextmanager

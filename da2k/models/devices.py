@@ -64,6 +64,9 @@ def inference() -> Iterator[None]:
     """Run networks without gradients and in full float32: no TF32, whatever the calling program has chosen.
 
     The caller's settings come back afterwards, so that an evaluation inside a training loop changes nothing.
+
+    Raises:
+        MemoryError: torch could not get memory of the machine, which it says with a plain RuntimeError.
     """
     import torch
 
@@ -74,5 +77,10 @@ def inference() -> Iterator[None]:
     try:
         with torch.inference_mode():
             yield
+    except RuntimeError as e:
+        _, told, lack = str(e).partition("DefaultCPUAllocator: ")
+        if not told:
+            raise
+        raise MemoryError(lack) from None
     finally:
         matmul.fp32_precision, conv.fp32_precision = chosen

@@ -108,7 +108,7 @@ def load_model(spec: str, options: Mapping[str, str] | None = None, device: str 
         device: "auto", "cpu", "cuda" or "cuda:n"; where there is only one way to run, it is ignored or refused.
 
     Raises:
-        BadModel: the name is unknown or the model cannot be loaded.
+        BadModel: the name is unknown, `kind` is not what the zoo says of it, or the model cannot be loaded.
         MissingExtra: the adapter's packages are not installed.
     """
     prefix, colon, target = spec.partition(":")
@@ -119,6 +119,9 @@ def load_model(spec: str, options: Mapping[str, str] | None = None, device: str 
         entry = zoo()[spec]
         if entry.spec is None:
             raise BadModel(f'"{spec}" {_WHY_NOT[entry.status]}')
+        if given.get("kind", entry.kind) != entry.kind:
+            what = f"its maps are {entry.kind}; leave it out, or name another model's weights without the zoo"
+            raise BadModel(f"{spec}: option kind={given['kind']}: {what}, as {entry.spec.partition(':')[0]}:FOLDER")
         zoo_prefix, _, zoo_target = entry.spec.partition(":")
         path = given.pop("path", None)
         hub = {"revision": entry.revision, "base": entry.base} if path is None else {}

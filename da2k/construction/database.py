@@ -1,0 +1,121 @@
+"""`state.sqlite`: everything a workspace knows, in tables that one transaction an image keeps whole."""
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from da2k.errors import BadInput
+
+MIGRATIONS = (
+    # What a stage made of an image counts while `work.key` equals the digest of what it would be made from now.
+    """
+    CREATE TABLE images (
+        image TEXT PRIMARY KEY, sha256 TEXT NOT NULL, height INTEGER NOT NULL, width INTEGER NOT NULL,
+        bytes INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, phash TEXT NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TABLE work (
+        stage TEXT NOT NULL, image TEXT NOT NULL, key TEXT NOT NULL, failure TEXT, PRIMARY KEY (stage, image)
+    ) WITHOUT ROWID;
+    CREATE TABLE keypoints (image TEXT PRIMARY KEY, points BLOB NOT NULL, scores BLOB NOT NULL) WITHOUT ROWID;
+    CREATE TABLE experts (
+        expert TEXT PRIMARY KEY, identity TEXT NOT NULL, record TEXT NOT NULL, run TEXT NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TABLE readings (
+        image TEXT NOT NULL, expert TEXT NOT NULL, kind TEXT NOT NULL, data BLOB NOT NULL, PRIMARY KEY (image, expert)
+    ) WITHOUT ROWID;
+    CREATE TABLE pairs (
+        id TEXT PRIMARY KEY, image TEXT NOT NULL, row1 INTEGER NOT NULL, col1 INTEGER NOT NULL,
+        row2 INTEGER NOT NULL, col2 INTEGER NOT NULL, outcome TEXT NOT NULL,
+        votes TEXT NOT NULL, ratio REAL, audited INTEGER NOT NULL, queued INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    CREATE INDEX pairs_of_image ON pairs (image);
+    CREATE TABLE answers (
+        pair TEXT NOT NULL, person TEXT NOT NULL, photo TEXT NOT NULL, says TEXT NOT NULL, source TEXT NOT NULL,
+        seconds REAL, given TEXT, PRIMARY KEY (pair, person, photo)
+    ) WITHOUT ROWID;
+    CREATE TABLE files (
+        path TEXT PRIMARY KEY, bytes INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, sha256 TEXT NOT NULL
+    ) WITHOUT ROWID;
+    """,
+)
+"""SQL that takes the tables from version n to n + 1. A landed one is never edited: another is added."""
+
+
+class Database:
+    """A SQLite file in write-ahead mode, which survives `kill -9`.
+
+    Raises:
+        BadInput: the file is no database, is of a newer da2k, cannot be written, or the disk is full. What was
+            committed before stays.
+    """
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        self.path = path
+        try:
+            if read_only:
+                self._db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None)
+            else:
+                self._db = sqlite3.connect(path, isolation_level=None, timeout=30)
+        except sqlite3.Error as e:
+            raise self._error(e) from None
+        if not read_only:
+            self.run("PRAGMA journal_mode=WAL")
+            self.run("PRAGMA synchronous=NORMAL")
+        self._migrate(read_only)
+
+    def run(self, statement: str, *values: object) -> list[Any]:
+        """Run one statement; its rows."""
+        try:
+            return self._db.execute(statement, values).fetchall()
+        except sqlite3.Error as e:
+            raise self._error(e) from None
+
+    def run_many(self, statement: str, rows: Iterable[Sequence[object]]) -> None:
+        """Run one statement for each row."""
+        try:
+            self._db.executemany(statement, rows)
+        except sqlite3.Error as e:
+            raise self._error(e) from None
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All that the block writes, or nothing of it."""
+        self.run("BEGIN IMMEDIATE")
+        try:
+            yield
+            self.run("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:
+                self.run("ROLLBACK")
+            raise
+
+    def close(self) -> None:
+        """Close the file; whatever was not committed is gone."""
+        self._db.close()
+
+    def _migrate(self, read_only: bool) -> None:
+        version = self.run("PRAGMA user_version")[0][0]
+        if version > len(MIGRATIONS):
+            raise BadInput(
+                f"{self.path}: a workspace of version {version}, and this da2k knows versions up to {len(MIGRATIONS)}; "
+                "use a newer da2k"
+            )
+        if read_only and version < len(MIGRATIONS):
+            raise BadInput(f"{self.path}: a workspace of version {version}; bring it up to date with: da2k build init")
+        for number, script in enumerate(MIGRATIONS[version:], version + 1):
+            with self.transaction():
+                for statement in filter(str.strip, script.split(";")):
+                    self.run(statement)
+                self.run(f"PRAGMA user_version = {number}")
+
+    def _error(self, error: sqlite3.Error) -> BadInput:
+        text = str(error)
+        if "full" in text:
+            return BadInput(f"{self.path}: the disk is full; free some space and run the same command again")
+        if "readonly" in text or "unable to open" in text:
+            return BadInput(f"{self.path}: cannot be opened for writing ({text}); check the folder's permissions")
+        if "locked" in text:
+            return BadInput(f"{self.path}: another process is writing; wait for it to end")
+        return BadInput(f"{self.path}: {text}; if the file is damaged, restore it from a copy")
