@@ -19,7 +19,7 @@ SETTINGS_VERSION: Literal[1] = 1
 MANUAL_ONLY = ("transparent_reflective", "object")
 """Scenarios whose pairs people choose (Depth Anything V2, section 6.2): experts err together on them."""
 
-EXPERTS_OF_THE_PAPER = ("depth-anything-v1-large", "depth-anything-v2-large", "marigold-v1-0", "geowizard-v1")
+EXPERTS_OF_THE_PAPER = ("depth-anything-large", "depth-anything-v2-large", "marigold-v1-0", "geowizard-v1")
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Natural = Annotated[int, Field(ge=1)]

@@ -1,0 +1,102 @@
+import pytest
+
+from da2k.construction.decisions import Answer, State
+from da2k.construction.queue import (
+    DrawnPair,
+    add_manual_pairs,
+    read_answers,
+    read_decisions,
+    read_pairs,
+    record_answers,
+    write_pairs,
+)
+from da2k.errors import BadInput
+from da2k.pairs import Pair, Point
+from tests.construction.conftest import register
+
+A, B = "images/indoor/a.png", "images/object/b#1.png"
+
+
+@pytest.fixture
+def workspace(make_workspace):
+    return make_workspace({A: (30, 40), B: (20, 50)})
+
+
+def drawn(image, one, other, **more):
+    return DrawnPair(Pair(image, one, other, 1).id, image, one, other, more.pop("outcome", "disputed"), **more)
+
+
+def test_pairs_come_back_as_they_were_stored_in_the_paper_s_order(workspace):
+    pairs = [
+        drawn(B, Point(1, 2), Point(1, 3), outcome="manual", queued=True),
+        drawn(A, Point(2, 2), Point(5, 0), votes=(1, 2, 0, 1), ratio=float("inf"), queued=True),
+        drawn(A, Point(0, 0), Point(9, 9), outcome="unanimous", votes=(1, 1, 1, 1), ratio=1.5, audited=True),
+    ]
+    write_pairs(workspace, pairs)
+    assert read_pairs(workspace) == [pairs[2], pairs[1], pairs[0]]
+    assert read_pairs(workspace, queued_only=True) == [pairs[1], pairs[0]]
+
+
+def test_a_chosen_pair_is_queued_once_and_without_its_order(workspace):
+    pair = Pair(B, Point(9, 1), Point(2, 3), 1)
+    assert add_manual_pairs(workspace, [pair]) == 1
+    assert add_manual_pairs(workspace, [pair, pair.swapped(), Pair(B, Point(0, 0), Point(0, 1), 2)]) == 1
+    assert [(p.point1, p.outcome, p.votes) for p in read_pairs(workspace)] == [
+        (Point(0, 0), "manual", ()),
+        (Point(2, 3), "manual", ()),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("image", "point", "message"),
+    [(A, Point(30, 0), "outside"), (A, Point(0, 40), "outside"), ("images/indoor/z.png", Point(0, 0), "not an image")],
+)
+def test_a_chosen_pair_must_lie_in_a_photograph(workspace, image, point, message):
+    with pytest.raises(BadInput, match=message):
+        add_manual_pairs(workspace, [Pair(A, Point(0, 0), Point(1, 1), 1), Pair(image, point, Point(1, 1), 1)])
+    assert read_pairs(workspace) == []
+
+
+def test_answers_are_one_a_person_and_decide_queued_pairs(workspace):
+    asked = drawn(A, Point(2, 2), Point(5, 0), queued=True)
+    other = drawn(A, Point(2, 2), Point(6, 0))
+    write_pairs(workspace, [asked, other])
+    record_answers(workspace, [Answer(asked.id, "ann", "point1"), Answer(other.id, "ann", "point2")])
+    record_answers(workspace, [Answer(asked.id, "ann", "point2"), Answer(asked.id, "bob", "point2", seconds=2.5)])
+    assert [a.says for a in read_answers(workspace)[asked.id]] == ["point2", "point2"]
+    assert {key: d.state for key, d in read_decisions(workspace).items()} == {asked.id: State.UNCHECKED}
+    record_answers(workspace, [Answer(asked.id, "cy", "point2")])
+    assert read_decisions(workspace)[asked.id].closer == "point2"
+
+
+def test_an_answer_belongs_to_the_photograph_that_was_shown(workspace):
+    asked = drawn(B, Point(1, 2), Point(1, 3), outcome="manual", queued=True)
+    write_pairs(workspace, [asked])
+    record_answers(workspace, [Answer(asked.id, "ann", "point1")])
+    path = workspace.folder / B
+    old = path.read_bytes()
+    path.write_bytes((workspace.folder / A).read_bytes())
+    register(workspace, B, (30, 40))
+    assert read_answers(workspace) == {}
+    assert read_decisions(workspace)[asked.id].state is State.OPEN
+    path.write_bytes(old)
+    register(workspace, B, (20, 50))
+    assert read_decisions(workspace)[asked.id].state is State.UNCHECKED
+
+
+def test_answers_survive_their_pair(workspace):
+    asked = drawn(A, Point(2, 2), Point(5, 0), queued=True)
+    write_pairs(workspace, [asked])
+    record_answers(workspace, [Answer(asked.id, "ann", "point1")])
+    workspace.db.run("DELETE FROM pairs")
+    assert read_decisions(workspace) == {}
+    write_pairs(workspace, [asked])
+    assert read_decisions(workspace)[asked.id].answers == 1
+
+
+def test_an_answer_must_say_one_of_four_things_about_a_known_image(workspace):
+    with pytest.raises(BadInput, match="none of point1"):
+        record_answers(workspace, [Answer(f"{A}#0,0-1,1", "ann", "maybe")])
+    with pytest.raises(BadInput, match="not in this workspace"):
+        record_answers(workspace, [Answer("images/indoor/z.png#0,0-1,1", "ann", "point1")])
+    assert read_answers(workspace) == {}

@@ -1,0 +1,154 @@
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from da2k.construction.database import MIGRATIONS, Database
+from da2k.construction.workspace import open_workspace
+from da2k.errors import BadInput
+from tests.construction.conftest import register
+
+PHOTOS = {"images/indoor/a.png": (30, 40), "images/object/b.png": (20, 50)}
+
+
+def test_a_workspace_gives_its_photographs(make_workspace):
+    workspace = make_workspace(PHOTOS)
+    assert [(image.image, image.size, image.scenario) for image in workspace.images()] == [
+        ("images/indoor/a.png", (30, 40), "indoor"),
+        ("images/object/b.png", (20, 50), "object"),
+    ]
+    assert workspace.photo("images/indoor/a.png").pixels.shape == (30, 40, 3)
+    assert workspace.changed_photos() == {}
+
+
+def test_a_touched_photograph_is_the_same_and_a_changed_or_missing_one_is_told(make_workspace):
+    workspace = make_workspace(PHOTOS)
+    a, b = (workspace.folder / image for image in PHOTOS)
+    os.utime(a, (1, 1))
+    assert workspace.changed_photos() == {}
+    a.write_bytes(b.read_bytes())
+    b.unlink()
+    problems = workspace.changed_photos()
+    assert "not the file that was taken in" in problems["images/indoor/a.png"]
+    assert "No such file" in problems["images/object/b.png"]
+    assert all("da2k build init" in problem for problem in problems.values())
+    register(workspace, "images/indoor/a.png", (20, 50))
+    assert list(workspace.changed_photos()) == ["images/object/b.png"]
+
+
+def test_a_file_s_digest_follows_its_content(make_workspace, tmp_path):
+    import hashlib
+
+    workspace, weights = make_workspace({}), tmp_path / "weights"
+    for content in (b"one", b"three"):
+        weights.write_bytes(content)
+        for _ in range(2):
+            assert workspace.file_digest(weights) == hashlib.sha256(content).hexdigest()
+    with pytest.raises(BadInput, match="No such file"):
+        workspace.file_digest(tmp_path / "absent")
+
+
+def test_reading_needs_no_lock_and_writing_is_for_one(make_workspace):
+    workspace = make_workspace(PHOTOS)
+    with open_workspace(workspace.folder, read_only=True) as reader:
+        assert len(reader.images()) == 2
+        with pytest.raises(BadInput, match=r"readonly|read-only|opened for writing"):
+            reader.db.run("DELETE FROM images")
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from da2k.construction.workspace import open_workspace\n"
+        "from da2k.errors import BadInput\n"
+        "try:\n    open_workspace(Path(sys.argv[1])).__enter__()\nexcept BadInput as e: print(e)\nelse: print('opened')"
+    )
+
+    def second() -> str:
+        command = [sys.executable, "-c", code, str(workspace.folder)]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    assert "another process works in this workspace" in second()
+
+
+def test_the_lock_goes_with_a_killed_process(make_workspace):
+    folder = make_workspace(PHOTOS).folder
+    copy = folder.with_name("copy")
+    subprocess.run(["cp", "-r", folder, copy], check=True)
+    code = (
+        "import sys, time; from pathlib import Path; from da2k.construction.workspace import open_workspace\n"
+        "held = open_workspace(Path(sys.argv[1])); held.__enter__(); print('in', flush=True); time.sleep(60)"
+    )
+    child = subprocess.Popen([sys.executable, "-c", code, str(copy)], stdout=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    assert child.stdout.readline() == "in\n"
+    with pytest.raises(BadInput, match="another process"), open_workspace(copy):
+        pass
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    child.stdout.close()
+    with open_workspace(copy) as workspace:
+        assert len(workspace.images()) == 2
+
+
+def test_a_folder_without_state_says_what_to_do(tmp_path):
+    (tmp_path / "da2k.yaml").write_text("seed: 1\n")
+    with pytest.raises(BadInput, match="da2k build init"), open_workspace(tmp_path):
+        pass
+
+
+def test_a_newer_workspace_is_refused(make_workspace):
+    folder = make_workspace({}).folder
+    db = sqlite3.connect(folder / "state.sqlite")
+    db.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
+    db.close()
+    for read_only in (True, False):
+        with pytest.raises(BadInput, match="use a newer da2k"):
+            Database(folder / "state.sqlite", read_only=read_only)
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path):
+    (tmp_path / "state.sqlite").write_text("this is text, and long enough to be looked at as a header" * 20)
+    with pytest.raises(BadInput, match="not a database"):
+        Database(tmp_path / "state.sqlite")
+
+
+def test_a_transaction_is_whole_or_nothing(tmp_path):
+    db = Database(tmp_path / "state.sqlite")
+    row = "INSERT INTO work VALUES ('s', 'i', 'k', NULL)"
+    with pytest.raises(KeyboardInterrupt), db.transaction():
+        db.run(row)
+        raise KeyboardInterrupt
+    assert db.run("SELECT * FROM work") == []
+    with db.transaction():
+        db.run(row)
+    db.close()
+    assert len(Database(tmp_path / "state.sqlite").run("SELECT * FROM work")) == 1
+
+
+def test_a_full_disk_is_a_clear_error_and_loses_nothing(tmp_path):
+    db = Database(tmp_path / "state.sqlite")
+    with db.transaction():
+        db.run("INSERT INTO work VALUES ('s', 'i', 'k', NULL)")
+    pages = db.run("PRAGMA page_count")[0][0]
+    db.run(f"PRAGMA max_page_count = {pages + 2}")
+    with pytest.raises(BadInput, match="disk is full"), db.transaction():
+        for number in range(1000):
+            db.run("INSERT INTO work VALUES ('s', ?, ?, NULL)", str(number), "k" * 200)
+    assert db.run("SELECT image FROM work") == [("i",)]
+
+
+def test_a_database_belongs_to_the_thread_that_opened_it(tmp_path):
+    db, errors = Database(tmp_path / "state.sqlite"), []
+
+    def use() -> None:
+        try:
+            db.run("SELECT 1")
+        except BadInput as e:
+            errors.append(str(e))
+
+    thread = threading.Thread(target=use)
+    thread.start()
+    thread.join()
+    assert errors
