@@ -3,8 +3,8 @@
 import shutil
 from collections.abc import Callable
 from functools import cache
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from runpy import run_path
 
 import numpy as np
 import pytest
@@ -14,22 +14,35 @@ from da2k.images import Photo
 
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """The folder of a tiny random checkpoint, by its name in tiny.py. Not to be changed: see `own_checkpoint`."""
+    """The folder of a tiny random checkpoint, made once. Not to be changed: see `own_checkpoint`.
+
+    By name: a family of tiny.py, and with the ending ".pth" the file that Depth Anything's authors would publish of
+    it; "marigold", "marigold_disparity", "marigold_lcm"; "geowizard", which holds both versions.
+    """
     pytest.importorskip("transformers")
     # Several threads only wait for each other in networks this small.
     pytest.importorskip("torch").set_num_threads(1)
-    spec = spec_from_file_location("tiny_checkpoints", Path(__file__).with_name("tiny.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    tiny = module_from_spec(spec)
-    spec.loader.exec_module(tiny)
     root = tmp_path_factory.mktemp("checkpoints")
 
-    @cache
-    def folder(name: str) -> Path:
-        return tiny.save(name, root / name)
+    def builder(kind: str) -> Callable[..., Path]:
+        save: Callable[..., Path] = run_path(str(Path(__file__).with_name(f"tiny{kind}.py")))["save"]
+        return save
 
-    return folder
+    @cache
+    def made(name: str) -> Path:
+        if name.endswith(".pth"):
+            return builder("_pth")(made(name.removesuffix(".pth")), root / name)
+        if name == "geowizard":
+            return builder("_geowizard")(root / name)
+        if name.startswith("marigold"):
+            changes = {
+                "marigold_disparity": {"prediction_type": "disparity"},
+                "marigold_lcm": {"scheduler": "LCMScheduler"},
+            }
+            return builder("_marigold")(root / name, **changes.get(name, {}))
+        return builder("")(name, root / name)
+
+    return made
 
 
 @pytest.fixture

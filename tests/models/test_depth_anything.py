@@ -52,8 +52,22 @@ def test_pixels_are_those_of_opencv(size: tuple[int, int]) -> None:
     assert np.abs(got[0].permute(1, 2, 0).numpy() - expected).max() < 3e-4
 
 
+@pytest.mark.parametrize("size", [(427, 640), (375, 500), (240, 320), (640, 427)])
+def test_the_hubs_processor_takes_another_size_there(size: tuple[int, int]) -> None:
+    pytest.importorskip("torchvision")
+    from transformers import DPTImageProcessor
+
+    processor = DPTImageProcessor(size={"height": 518, "width": 518}, keep_aspect_ratio=True, ensure_multiple_of=14)
+    pixels = processor(np.zeros((*size, 3), np.uint8), return_tensors="pt")["pixel_values"]
+    assert tuple(pixels.shape[2:]) != depth_anything.network_size(size)
+
+
+ORIGINAL = {"version": "2", "heads": "3"}
+
+
 @pytest.mark.parametrize("case", ["640x480", "320x240", "300x450"])
-def test_equals_the_authors_code(shared: Path, case: str) -> None:
+@pytest.mark.parametrize(("weights", "options"), [("hf", {}), ("original_state_dict.pth", ORIGINAL)])
+def test_equals_the_authors_code(shared: Path, case: str, weights: str, options: dict[str, str]) -> None:
     reference = shared / "reference" / "depth_anything_v2"
     photo = Photo.open(reference / f"input_{case}.png")
     expected = np.load(reference / f"expected_{case}_depth.npy").astype(np.float64)
@@ -61,7 +75,7 @@ def test_equals_the_authors_code(shared: Path, case: str) -> None:
     random = np.random.default_rng(11)
     points = np.stack([random.integers(0, height, 100_000), random.integers(0, width, 100_000)], axis=1)
 
-    (found,) = load_model(f"hf:{reference / 'hf'}", device="cpu").predict([photo])
+    (found,) = load_model(f"hf:{reference / weights}", options, "cpu").predict([photo])
 
     want = expected[points[:, 0], points[:, 1]]
     got = found.read_at(points, photo.size)

@@ -151,6 +151,12 @@ def test_a_model_loads_from_a_folder_as_the_zoo_says(checkpoint: Callable[[str],
         assert f"Depth Anything V{2 if 'v2' in name else 1}:" in str(record.preprocessing)
 
 
+@pytest.mark.parametrize("name", ["dpt-large", "depth-anything-v2-small", "glpn-nyu", "marigold-v1-1"])
+def test_a_kind_against_the_zoos_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(BadModel, match=f"{name}: option kind=scale_invariant_depth: its maps are {zoo()[name].kind}"):
+        load_model(name, {"path": str(tmp_path), "kind": "scale_invariant_depth"}, "cpu")
+
+
 def test_a_diffusion_model_loads_from_a_folder_as_the_zoo_says(tmp_path: Path) -> None:
     pytest.importorskip("diffusers")
     run_path(str(Path(__file__).with_name("tiny_marigold.py")))["save"](tmp_path)
@@ -388,3 +394,32 @@ def test_with_no_network_one_attempt_is_made_and_the_way_out_is_named(
     assert "(HF_HUB_OFFLINE is set)" in offline
     assert len(calls) == 1
     assert hub.asked == []
+
+
+def test_every_adapter_of_hub_ids_makes_one_attempt(
+    hub: Hub, deaf_server: tuple[str, list[int]], make_benchmark: Callable[..., Path], tmp_path: Path
+) -> None:
+    address, calls = deaf_server
+    program = (
+        "import sys; from da2k.cli import main\n"
+        "for prefix in ('hf', 'marigold', 'geowizard'):\n"
+        "    sys.argv = ['da2k', 'evaluate', f'{prefix}:owner/name', '--benchmark', sys.argv[-1]]\n"
+        "    try: main()\n"
+        "    except SystemExit as e: print(prefix, e.code)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(make_benchmark())],
+        env=hub.environment | {"HF_ENDPOINT": address},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.splitlines() == ["hf 1", "marigold 1", "geowizard 1"], done.stderr
+    lines = done.stderr.splitlines()
+    assert [line.partition(":owner/name: ")[0] for line in lines] == [
+        "error: hf",
+        "error: marigold",
+        "error: geowizard",
+    ]
+    assert all(f"{address} cannot be asked" in line and "path=FOLDER" in line for line in lines)
+    assert len(calls) == 3

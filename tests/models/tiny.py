@@ -14,14 +14,18 @@ def save(family: str, folder: Path, seed: int = 0) -> Path:
     config, processor = FAMILIES[family]()
     torch.manual_seed(seed)
     network = AutoModelForDepthEstimation.from_config(config).eval()
-    widen(network)
+    # The hybrid's map would be below zero nearly everywhere, and is cut off there.
+    widen(network, bias=10.0 if family == "dpt_hybrid" else 2.0)
     network.save_pretrained(folder)
     processor.save_pretrained(folder)
     return folder
 
 
-def widen(network: Any) -> None:
-    """Give a network weights wide enough that its map depends on the photo: as initialised, maps are constant."""
+def widen(network: Any, bias: float) -> None:
+    """Give a network weights wide enough that its map depends on the photo: as initialised, maps are constant.
+
+    `bias` is added to the map, where its last layer can do so.
+    """
     import torch
 
     with torch.no_grad():
@@ -33,7 +37,7 @@ def widen(network: Any) -> None:
         ]
         for head in heads:
             if head.bias is not None:
-                head.bias.fill_(2.0)
+                head.bias.fill_(bias)
 
 
 def _dinov2(layers: int, taps: list[int], **changes: Any) -> Any:

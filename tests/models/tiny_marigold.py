@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 
-def save(folder: Path, scheduler: str = "DDIMScheduler", seed: int = 0) -> Path:
-    """Write the pipeline and return its folder: two steps at 64 pixels unless told otherwise, and it says "depth"."""
+def save(folder: Path, scheduler: str = "DDIMScheduler", seed: int = 0, prediction_type: str = "depth") -> Path:
+    """Write the pipeline and return its folder, which recommends two steps at 64 pixels."""
     import diffusers
     import torch
 
@@ -18,7 +18,7 @@ def save(folder: Path, scheduler: str = "DDIMScheduler", seed: int = 0) -> Path:
         scheduler=_scheduler(scheduler),
         text_encoder=_text_encoder(),
         tokenizer=_tokenizer(folder / "tokenizer"),
-        prediction_type="depth",
+        prediction_type=prediction_type,
         scale_invariant=True,
         shift_invariant=True,
         default_denoising_steps=2,
