@@ -53,6 +53,37 @@ def test_no_module_is_longer_than_four_hundred_lines(path):
     assert len(path.read_text().splitlines()) <= 400
 
 
+def adapters():
+    from da2k.models.registry import ADAPTERS
+
+    return [CODE / "models" / f"{place.partition(':')[0].rpartition('.')[2]}.py" for place in ADAPTERS.values()]
+
+
+@pytest.mark.parametrize("path", adapters(), ids=name_of)
+def test_an_adapter_has_26_to_150_lines(path):
+    assert 26 <= len(path.read_text().splitlines()) <= 150
+
+
+def repeated(trees):
+    """Three statements in a row that stand in more than one of these modules; imports and docstrings do not count."""
+    places = {}
+    for name, tree in trees.items():
+        blocks = [node.body for node in ast.walk(tree) if isinstance(getattr(node, "body", None), list)]
+        for block in blocks:
+            code = [text for text in map(ast.unparse, block) if not text.startswith(("import ", "from ", "'", '"'))]
+            for i in range(len(code) - 2):
+                places.setdefault("\n".join(code[i : i + 3]), set()).add(name)
+    return [text for text, names in places.items() if len(names) > 1]
+
+
+def test_no_two_adapters_share_copied_preprocessing():
+    trees = {path.stem: ast.parse(path.read_text()) for path in MODULES if path.parent == CODE / "models"}
+    assert not repeated(trees)
+    for function in ("network_size", "network_input"):
+        (copy,) = [f for f in trees["depth_anything"].body if isinstance(f, ast.FunctionDef) and f.name == function]
+        assert repeated({**trees, "copy": copy}), "a copy is found"
+
+
 def test_no_room_is_a_catch_all():
     assert not [p for p in MODULES if p.stem in ("utils", "util", "helpers", "common", "misc")]
 

@@ -49,7 +49,6 @@ class SamSettings(_Settings):
         checkpoint: its `.pth` file; None is the one of the data manifest.
         points_per_side: prompts a side of the picture.
         pred_iou_thresh, stability_score_thresh, box_nms_thresh: which masks are kept.
-        fast: judge masks on the decoder's 256 x 256 pixels instead of SAM's own resolution.
     """
 
     model: Literal["vit_h", "vit_l", "vit_b"] = "vit_h"
@@ -58,7 +57,6 @@ class SamSettings(_Settings):
     pred_iou_thresh: Share = 0.88
     stability_score_thresh: Share = 0.95
     box_nms_thresh: Share = 0.7
-    fast: bool = False
 
 
 class KeyPointSettings(_Settings):

@@ -47,11 +47,13 @@ class Workspace:
         folder: holds `da2k.yaml`, `images/` and `state.sqlite`.
         settings: what `da2k.yaml` says.
         db: the state.
+        read_only: whether nothing may be written.
     """
 
     folder: Path
     settings: Settings
     db: Database
+    read_only: bool = False
 
     def images(self) -> list[TakenImage]:
         """The photographs taken in, by path."""
@@ -89,7 +91,8 @@ class Workspace:
         if known:
             return str(known[0][0])
         sha256 = sha256_file(path)
-        self.db.run("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", *stamp, sha256)
+        if not self.read_only:
+            self.db.run("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", *stamp, sha256)
         return sha256
 
 
@@ -105,7 +108,7 @@ def open_workspace(folder: Path, *, read_only: bool = False) -> Iterator[Workspa
         raise BadInput(f"{folder}: no {STATE}, so nothing was taken in yet; run: da2k build init {folder}")
     if read_only:
         with _closing(Database(folder / STATE, read_only=True)) as db:
-            yield Workspace(folder, settings, db)
+            yield Workspace(folder, settings, db, read_only=True)
         return
     with _alone(folder), _closing(Database(folder / STATE)) as db:
         yield Workspace(folder, settings, db)

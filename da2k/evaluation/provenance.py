@@ -66,7 +66,7 @@ def fingerprint(model: Model, *more: object) -> str:
     work = {
         "da2k": da2k.__version__,
         "commit": _commit(),
-        "packages": dict(_installed()),  # not those imported: what is imported changes while a process lives
+        "packages": dict(installed_packages()),  # not those imported: what is imported changes while a process lives
         "model": model.record.model_dump(mode="json"),
         "device": str(getattr(model, "device", "")),
         "dtype": str(getattr(model, "dtype", "")),
@@ -76,8 +76,8 @@ def fingerprint(model: Model, *more: object) -> str:
 
 
 @cache
-def _installed() -> Mapping[str, str]:
-    """The installed versions of PACKAGES."""
+def installed_packages() -> Mapping[str, str]:
+    """The installed versions of PACKAGES, by name."""
     found = {}
     for package in PACKAGES:
         try:
@@ -90,7 +90,7 @@ def _installed() -> Mapping[str, str]:
 def _imported() -> dict[str, str]:
     """Versions of those that this process has imported: what took part in a run."""
     modules = {"pillow": "PIL", "ai-edge-litert": "ai_edge_litert"}
-    return {name: number for name, number in _installed().items() if modules.get(name, name) in sys.modules}
+    return {name: number for name, number in installed_packages().items() if modules.get(name, name) in sys.modules}
 
 
 @cache

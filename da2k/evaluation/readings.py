@@ -1,10 +1,10 @@
 """What a model's maps say at the points of every pair, one image after the other; a failure stays a reading."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from da2k.datasets.da2k import Benchmark
 from da2k.depth import DepthKind, DepthMap, covers
@@ -13,7 +13,6 @@ from da2k.evaluation.inference import BatchSize, reason, run_model
 from da2k.evaluation.journal import Journal
 from da2k.images import Photo
 from da2k.models import Model
-from da2k.pairs import Pair
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +72,8 @@ def read_pairs(
             yield _failed(answer.name, len(pairs), answer.error)
             continue
         try:
-            values = _values_at(answer.depth, pairs, answer.size, stretched=model.record.aspect == "stretched")
+            points = [pair.closer_point for pair in pairs] + [pair.farther_point for pair in pairs]
+            values = values_at(answer.depth, points, answer.size, stretched=model.record.aspect == "stretched")
         except BadInput as e:
             yield _failed(answer.name, len(pairs), e)
             continue
@@ -81,17 +81,29 @@ def read_pairs(
         yield _reading(answer.name, answer.depth.kind, values)
 
 
-def _values_at(
-    depth: DepthMap, pairs: Sequence[Pair], image_size: tuple[int, int], *, stretched: bool
+def values_at(
+    depth: DepthMap, points: ArrayLike, image_size: tuple[int, int], *, stretched: bool = False
 ) -> NDArray[np.float64]:
-    """Values at the closer points, then at the farther ones: float64 [2N]."""
+    """What a model's map says at pixels of the image it was made for.
+
+    Args:
+        depth: the map, at any size.
+        points: [N, 2] integers, (row, col) in the image.
+        image_size: (height, width) of the image.
+        stretched: whether the model squeezes every image into one shape, so that the aspect tells nothing.
+
+    Returns:
+        float64 [N], in the map's own units; NaN or ±inf where the map has them.
+
+    Raises:
+        BadInput: the map has another aspect than the image, or a point is outside the image.
+    """
     if not stretched and not covers(depth.size, image_size):
         raise BadInput(
             f"the map is {depth.size[0]} x {depth.size[1]} for an image of {image_size[0]} x {image_size[1]} (rows x "
             "columns): another aspect ratio, so transposed or cropped? If each image was squeezed into one shape, "
             "declare aspect: stretched in predictions.yaml, or aspect=stretched for a Python model"
         )
-    points = [pair.closer_point for pair in pairs] + [pair.farther_point for pair in pairs]
     return depth.read_at(points, image_size)
 
 

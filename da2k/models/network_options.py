@@ -91,20 +91,25 @@ def network_file(target: str, where: str) -> Path:
     return file
 
 
+def declaration_places(file: Path) -> list[Path]:
+    """Where the YAML of a network's file may lie."""
+    return list(dict.fromkeys((file.with_name(f"{file.name}.yaml"), file.with_suffix(".yaml"))))
+
+
 def read_declaration(file: Path, options: Mapping[str, str], where: str) -> NetworkOptions:
     """How the network in this file is fed: its YAML, overruled by the options.
 
     Raises:
         BadModel: two YAMLs declare it, one is broken, a field is unknown or wrong, or nothing says its kind.
     """
-    places = dict.fromkeys((file.with_name(f"{file.name}.yaml"), file.with_suffix(".yaml")))
+    places = declaration_places(file)
     found = [place for place in places if place.is_file()]
     if len(found) > 1:
         raise BadModel(f"{found[0]}: {found[1].name} stands beside it; keep one declaration of {file.name}")
     written = _read_yaml(found[0]) if found else {}
     declared = parse_options(NetworkOptions, {**written, **options}, where)
     if declared.kind is None:
-        place = found[0] if found else next(iter(places))
+        place = found[0] if found else places[0]
         raise BadModel(
             f"{where}: nothing says what its maps mean; write kind: into {place} or give --model-option kind=…, "
             f"one of {', '.join(DepthKind)}"

@@ -52,7 +52,7 @@ def load(target: str, options: Mapping[str, str], device: str) -> FixedNetwork:
         answer: NDArray[Any] = session.run([feed.output.name], {feed.input.name: tensor})[0]
         return answer
 
-    return FixedNetwork(spec, file, weights_digest([file, *_external_files(file)]), feed, run, place)
+    return FixedNetwork(spec, file, weights_digest([file, *external_files(file)]), feed, run, place)
 
 
 def _session(file: Path, device: str, where: str) -> tuple[Any, str]:
@@ -94,7 +94,7 @@ def _tensor(described: Any) -> Tensor:
     return Tensor(described.name, shape, _TYPES.get(described.type, described.type))
 
 
-def _external_files(file: Path) -> list[Path]:
+def external_files(file: Path) -> list[Path]:
     """The files beside the network's that hold weights of it."""
     with file.open("rb") as f, mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ) as content:
         lengths = {m.end(): m[1][0] % 128 + 128 * (len(m[1]) - 1) for m in _LOCATION.finditer(content)}

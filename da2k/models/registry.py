@@ -1,6 +1,7 @@
 """From one string to a model: the adapters by prefix, the zoo by name."""
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache
 from importlib import import_module, resources
 from pathlib import Path
@@ -111,10 +112,44 @@ def load_model(spec: str, options: Mapping[str, str] | None = None, device: str 
         BadModel: the name is unknown, `kind` is not what the zoo says of it, or the model cannot be loaded.
         MissingExtra: the adapter's packages are not installed.
     """
+    source = resolve(spec, options)
+    model = _adapter(source.adapter)(source.target, source.options, device)
+    if not source.in_zoo:
+        return model
+    path = (options or {}).get("path")
+    return _Named(model, spec, {} if path is None else {"path": path})
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a model string comes down to.
+
+    Attributes:
+        adapter: a prefix of `ADAPTERS`.
+        target: what that adapter loads: a file, a folder, a hub id, a name.
+        options: those given, and those that the zoo has for it, such as its revision.
+        in_zoo: whether the string is a name of the zoo.
+    """
+
+    adapter: str
+    target: str
+    options: Mapping[str, str]
+    in_zoo: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.adapter}:{self.target}"
+
+
+def resolve(spec: str, options: Mapping[str, str] | None = None) -> Source:
+    """What a model string comes down to; nothing is loaded, and no file is looked for.
+
+    Raises:
+        BadModel: the name is unknown or has no weights, or `kind` is not what the zoo says of it.
+    """
     prefix, colon, target = spec.partition(":")
     given = dict(options or {})
     if colon and prefix in ADAPTERS:
-        return _adapter(prefix)(target, given, device)
+        return Source(prefix, target, given)
     if spec in zoo():
         entry = zoo()[spec]
         if entry.spec is None:
@@ -126,8 +161,7 @@ def load_model(spec: str, options: Mapping[str, str] | None = None, device: str 
         path = given.pop("path", None)
         hub = {"revision": entry.revision, "base": entry.base} if path is None else {}
         chosen = {key: value for key, value in hub.items() if value is not None} | entry.options | given
-        model = _adapter(zoo_prefix)(zoo_target if path is None else path, chosen, device)
-        return _Named(model, spec, {} if path is None else {"path": path})
+        return Source(zoo_prefix, zoo_target if path is None else path, chosen, in_zoo=True)
     if hint := _looks_like(spec):
         raise BadModel(f'unknown model "{spec}"; did you mean "{hint}"?')
     known = [*zoo(), *(f"{name}:" for name in ADAPTERS)]

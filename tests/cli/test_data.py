@@ -159,7 +159,7 @@ def test_the_program_itself(home: Path, manifest: Path) -> None:
 
     failed = subprocess.run([*command, "fetch", "da2l"], capture_output=True, text=True)
     assert (failed.returncode, failed.stdout) == (1, "")
-    assert failed.stderr == 'error: unknown dataset "da2l"; did you mean "da2k"? Known: da2k\n'
+    assert failed.stderr == 'error: unknown dataset "da2l"; did you mean "da2k"? Known: da2k, sam-vit-b, sam-vit-h, sam-vit-l\n'
 
     misused = subprocess.run([*command, "fetch"], capture_output=True, text=True)
     assert misused.returncode == 2

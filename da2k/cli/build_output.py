@@ -1,0 +1,180 @@
+"""What `da2k build` prints: results on stdout, remarks and failures on stderr."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from da2k.construction.funnel import Funnel, ScenarioFunnel
+    from da2k.construction.intake import IntakeReport
+    from da2k.construction.release import ReleaseReport
+    from da2k.construction.stages import Progress, StageReport
+    from da2k.construction.workspace import Workspace
+
+_SHOWN = 10
+"""Failed images named one by one; of the others only the number is told."""
+
+
+class Screen:
+    """A bar for the stage at work, and a line for each that is done. Leaves with exit code 1 if an image failed."""
+
+    def __init__(self) -> None:
+        self._bar = ExitStack()
+        self._failed = False
+
+    def __enter__(self) -> "Screen":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._bar.close()
+        if kind is None and self._failed:
+            raise typer.Exit(1)
+
+    def bar(self, label: str) -> "Progress":
+        """What is told how far a stage is; its bar appears when the stage has something to do."""
+        from da2k.cli.progress import progress
+
+        show: list[Progress] = []
+
+        def told(done: int, total: int) -> None:
+            if not show:
+                self._bar.close()
+                show.append(self._bar.enter_context(progress(label)))
+            show[0](done, total)
+
+        return told
+
+    def say(self, report: "StageReport") -> None:
+        """One line on stdout; notes and failed images on stderr."""
+        self._bar.close()
+        parts = {
+            "made": report.made,
+            "made again because what they depend on changed": report.remade,
+            "up to date": report.kept,
+            "removed": report.dropped,
+            "failed": len(report.failures),
+        }
+        told = ", ".join(f"{count} {what}" for what, count in parts.items() if count)
+        typer.echo(f"{report.stage}: {told or 'nothing to do'}")
+        for note in report.notes:
+            remark(f"{report.stage}: {note}")
+        _list("failed", [f"{image}: {why}" for image, why in sorted(report.failures.items())])
+        self._failed = self._failed or bool(report.failures)
+
+
+def print_intake(report: "IntakeReport", folder: Path) -> None:
+    """What was taken in; leaves with exit code 1 if a file was refused or is gone."""
+    from da2k.cli.tables import print_table
+    from da2k.pairs import scenario_of, scenario_order
+
+    of_images = {
+        "photographs": report.images,
+        "new": report.taken,
+        "changed": report.renewed,
+        "put back": report.restored,
+        "gone": report.missing,
+        "removed": report.removed,
+    }
+    columns = {title: [scenario_of(image) for image in images] for title, images in of_images.items()}
+    columns["refused"] = [refusal.scenario for refusal in report.refused]
+    columns["duplicates"] = [Path(path).parent.name for path, _ in report.duplicates]
+    shown = [title for title, names in columns.items() if names or title in ("photographs", "new")]
+    scenarios = sorted({name for names in columns.values() for name in names if name}, key=scenario_order)
+    rows = [[name, *(str(columns[title].count(name)) for title in shown)] for name in scenarios]
+    print_table(["scenario", *shown], [*rows, ["total", *(str(len(columns[title])) for title in shown)]], last_apart=1)
+    _list(
+        "changed", [f"{image}: taken in anew; its key points, readings and pairs are gone" for image in report.renewed]
+    )
+    _list("duplicate", [f"{path}: the same bytes as {image}; not taken in" for path, image in report.duplicates])
+    _list("alike", [f"{near.image}: looks like {near.other} ({near.bits} of 64 bits differ)" for near in report.near])
+    _list("refused", [f"{refusal.path}: {refusal.why}" for refusal in report.refused])
+    _list("gone", [f"{image}: put it back, or forget it with --remove-missing" for image in report.missing])
+    if report.images:
+        typer.echo(f"next: da2k build run {folder}")
+    if report.refused or report.missing:
+        raise typer.Exit(1)
+
+
+def print_next(workspace: "Workspace") -> None:
+    """What is left for people to do."""
+    from da2k.construction.decisions import State
+    from da2k.construction.queue import read_decisions, read_pairs
+
+    decisions = read_decisions(workspace)
+    waiting = sum(decision.state not in (State.KEPT, State.DROPPED) for decision in decisions.values())
+    with_pairs = {pair.image for pair in read_pairs(workspace, queued_only=True)}
+    by_hand = [
+        image.image
+        for image in workspace.images()
+        if not workspace.settings.is_automatic(image.scenario) and image.image not in with_pairs
+    ]
+    if waiting:
+        typer.echo(f"next: {waiting} of {len(decisions)} queued pairs wait for people")
+    elif decisions:
+        typer.echo(f"next: all {len(decisions)} queued pairs are decided: da2k build release {workspace.folder} OUT")
+    if by_hand:
+        typer.echo(f"next: {len(by_hand)} photographs of manual scenarios wait for people to choose pairs")
+
+
+def print_release(report: "ReleaseReport") -> None:
+    """What a release holds."""
+    from da2k.cli.tables import print_table
+
+    titles = ("images", "pairs", "disputed", "manual", "unanimous")
+    rows = [[name, *(str(getattr(count, title)) for title in titles)] for name, count in report.scenarios.items()]
+    totals = [str(sum(getattr(count, title) for count in report.scenarios.values())) for title in titles]
+    print_table(["scenario", *titles], [*rows, ["total", *totals]], last_apart=1)
+    if report.left_out:
+        typer.echo(f"left out: {', '.join(f'{count} {why}' for why, count in report.left_out.items())}")
+    for note in report.notes:
+        remark(note)
+    typer.echo(f"{'draft' if report.draft else 'release'}: {report.folder}\nSHA-256 of SHA256SUMS: {report.digest}")
+    typer.echo(f"score a model on it: da2k evaluate MODEL --benchmark {report.folder}")
+
+
+def print_funnel(found: "Funnel", folder: Path) -> None:
+    """The funnel of each scenario, the audit, and what is to be done."""
+    from da2k.cli.tables import interval, percent, print_table
+
+    def row(name: str, numbers: "ScenarioFunnel") -> list[str]:
+        return [name, *(str(getattr(numbers, title.replace(" ", "_"))) for title in titles)]
+
+    titles = ["images", "points", "read", "pairs", "unanimous", "disputed", "too close", "manual", "queued"]
+    titles += ["decided", "checked", "released"]
+    rows = [row(name, numbers) for name, numbers in found.scenarios.items()]
+    print_table(["scenario", *titles], [*rows, row("total", found.total)], last_apart=1)
+    if found.total.dropped:
+        typer.echo(f"left out: {', '.join(f'{count} {why}' for why, count in found.total.dropped.items())}")
+    audit = found.audit
+    if audit.rate is not None and audit.interval is not None:
+        typer.echo(
+            f"audit: all experts wrong on {audit.wrong} of {audit.decided} unanimous pairs: {percent(audit.rate)} %, "
+            f"{100 * audit.level:g} % interval {interval(audit.interval)}"
+        )
+    if audit.waiting:
+        typer.echo(f"audit: {audit.waiting} of {audit.audited} audited pairs wait for people")
+    for stage, due in found.due.items():
+        parts = [f"{due.new} images to do"] * bool(due.new) + [f"{due.again} out of date"] * bool(due.again)
+        typer.echo(f"{stage}: {', '.join(parts)}")
+    if found.due:
+        typer.echo(f"next: da2k build run {folder}")
+    if found.unknown:
+        typer.echo(f"what is out of date cannot be told: {found.unknown}")
+    _list("failed", [f"{each.image}: {each.stage}: {each.why}" for each in found.failures])
+    _list("changed", list(found.changed.values()))
+
+
+def _list(label: str, lines: Sequence[str]) -> None:
+    """The first lines on stderr, and how many more there are."""
+    for line in lines[:_SHOWN]:
+        remark(f"{label}: {line}")
+    if len(lines) > _SHOWN:
+        remark(f"{label}: and {len(lines) - _SHOWN} more")
+
+
+def remark(line: str) -> None:
+    """A line on stderr."""
+    typer.echo(line, err=True)
