@@ -1,34 +1,50 @@
 """`da2k demo`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+if TYPE_CHECKING:
+    from da2k.results import Result
+
 
 def demo(
-    out: Annotated[Path, typer.Option(help="Where to write the scenes and the results.")] = Path("demo"),
+    out: Annotated[Path, typer.Option(help="Where to write everything.")] = Path("demo"),
 ) -> None:
-    """Score the baselines on built-in scenes.
+    """Build a benchmark from built-in scenes, and score the baselines on it.
 
-    The scenes are ray-cast, so their depth is exact. Offline, no weights, under a minute.
+    The scenes are ray-cast, so their depth is exact, and it answers in the place of people. Offline, no
+    weights, under a minute.
 
     Example: da2k demo --out demo/
     """
+    from da2k.cli.build_output import print_funnel
     from da2k.cli.progress import progress
-    from da2k.cli.tables import interval, percent, print_table
-    from da2k.evaluation.demo import run_demo
+    from da2k.construction.demo import CLEAR, run_demo
 
     with progress("demo") as show:
-        results = run_demo(out, show)
-    benchmark = results[0].benchmark
-    typer.echo(f"{benchmark.images} ray-cast scenes, {benchmark.pairs} pairs; accuracy in per cent")
+        made = run_demo(out, show)
+    typer.echo("1. The four baselines vote on pairs of key points in ray-cast scenes; disputed pairs are queued.")
+    typer.echo("   No people took part: the exact depth of the scenes answered every queued pair in their place")
+    typer.echo(f'   ("cannot tell" where the farther point is less than {CLEAR} times as far).\n')
+    print_funnel(made.funnel, out / "workspace")
+    typer.echo(f"\n2. The release holds {made.release.pairs} pairs. Accuracy on it, in per cent:\n")
+    _print_scores(made.results)
+    typer.echo("the pairs were chosen by the baselines' disputes: a score here says nothing about photographs\n")
+    typer.echo(f"workspace: {out / 'workspace'}\nrelease: {made.release.folder}\nresults: {out / 'results'}")
+    typer.echo(f"score your own model: da2k evaluate MODEL --benchmark {made.release.folder}")
+    typer.echo("build from your own photographs: da2k build init WORKSPACE PHOTOS")
+
+
+def _print_scores(results: "tuple[Result, ...]") -> None:
+    from da2k.cli.tables import interval, percent, print_table
+
+    first = results[0]
     rows = [
         [scenario, str(counts.total), *(percent(r.scenarios[scenario].accuracy) for r in results)]
-        for scenario, counts in results[0].scenarios.items()
+        for scenario, counts in first.scenarios.items()
     ]
-    rows.append(["overall", str(benchmark.pairs), *(percent(r.accuracy.micro) for r in results)])
+    rows.append(["overall", str(first.benchmark.pairs), *(percent(r.accuracy.micro) for r in results)])
     rows.append(["95 % interval", "", *(interval(r.accuracy.interval) for r in results)])
     print_table(["scenario", "pairs", *(r.model.name for r in results)], rows, last_apart=2)
-    typer.echo(f"scenes: {out / 'benchmark'}\nresults: {out / 'results'}")
-    typer.echo(f"score your own model: da2k evaluate MODEL --benchmark {out / 'benchmark'}")

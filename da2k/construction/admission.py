@@ -1,7 +1,7 @@
 """Which photographs a workspace takes in, one after the other, and what becomes of each."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from da2k.construction.photo_files import ReadFile, Stamp, copy_to, link_to, read_photo, stamp_of, too_small
@@ -48,19 +48,28 @@ class Admission:
         self._remove_leftovers()
         changed = [file for file in self._well_named(self.own) if not self._is_unchanged(file)]
         self.refused += given.refused
-        new = [file for file in self._well_named(given.files) if not self._is_copied(file)]
-        done, total = 0, len(changed) + len(new)
-        for files, settle in ((changed, self._settle_own), (new, self._settle_given)):
-            for file, read in read_ahead(files, self._read):
-                if progress and not done:
-                    progress(0, total)
-                if isinstance(read, Exception):
-                    self._refuse(file, reason(read).removeprefix(f"{file.path}: "))
-                else:
-                    settle(file, read)
-                done += 1
-                if progress:
-                    progress(done, total)
+        fit = self._well_named(given.files)
+        self._settle(changed, self._settle_own, progress, 0, sum(not self._is_copied(file) for file in fit))
+        self._settle([f for f in fit if not self._is_copied(f)], self._settle_given, progress, len(changed), 0)
+
+    def _settle(
+        self,
+        files: Sequence[FoundFile],
+        settle: Callable[[FoundFile, ReadFile], None],
+        progress: Progress | None,
+        before: int,
+        after: int,
+    ) -> None:
+        """Read files and decide on each, in order; `before` and `after` are the numbers of others, for the progress."""
+        for done, (file, read) in enumerate(read_ahead(files, self._read), before):
+            if progress:
+                progress(done, before + len(files) + after)
+            if isinstance(read, Exception):
+                self._refuse(file, reason(read).removeprefix(f"{file.path}: "))
+            else:
+                settle(file, read)
+        if progress and files:
+            progress(before + len(files), before + len(files) + after)
 
     def account_for_missing(self, remove: bool) -> None:
         """Find the images whose file is gone, and those that are smaller than the settings allow by now."""
@@ -113,8 +122,9 @@ class Admission:
         row, known = self.rows.get(file.image), self._known(file)
         if known in self.holder and row is None:
             return ReadFile(str(known), stamp_of(file.path) or (0, 0))
-        decoded_before = {*self.holder, row[0]} if row else self.holder
-        return read_photo(file.path, decoded_before, self.min_side)
+        return read_photo(
+            file.path, self.min_side, lambda sha256: sha256 in self.holder or (row is not None and sha256 == row[0])
+        )
 
     def _settle_own(self, file: FoundFile, read: ReadFile) -> None:
         """Take in a file that lies in the workspace, and is new or has changed."""
@@ -148,8 +158,7 @@ class Admission:
             self.duplicates.append((shown(file.path), self.holder[read.sha256]))
             self._remember(file, read)
         else:
-            self._place(file, read)
-            stamp = stamp_of(target) or read.stamp
+            stamp = self._place(file, read)
             self._remember(file, read)
             if is_same:
                 self.restored.append(file.image)
@@ -157,12 +166,14 @@ class Admission:
             else:
                 self._enter(file, read, stamp)
 
-    def _place(self, file: FoundFile, read: ReadFile) -> None:
+    def _place(self, file: FoundFile, read: ReadFile) -> Stamp:
+        """Copy or link a file into the workspace; the stamp it has there."""
         target = self._target(file)
         if self.link:
             link_to(target, file.path)
-        else:
-            copy_to(target, read)
+            return read.stamp  # not a newer one, if the file was changed meanwhile: the change would be overlooked
+        copy_to(target, read)
+        return stamp_of(target) or read.stamp
 
     def _enter(self, file: FoundFile, read: ReadFile, stamp: Stamp) -> None:
         """Store a photograph that is new, or that replaces the one of its name with all that was made of it."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from da2k.construction.decisions import Answer, Says
-from da2k.construction.funnel import Funnel, funnel
+from da2k.construction.funnel import Funnel, funnel, out_of_date
 from da2k.construction.intake import take_in
 from da2k.construction.pipeline import build
 from da2k.construction.queue import DrawnPair, add_manual_pairs, read_pairs, record_answers
@@ -47,13 +47,13 @@ class Demo:
 
 
 def demo_settings(seed: int = 0) -> Settings:
-    """The settings of the demo: the baselines are the experts, and a quarter of the unanimous pairs is audited."""
+    """The settings of the demo: the baselines are the experts, and half of the unanimous pairs are audited."""
     return Settings.model_validate(
         {
             "seed": seed,
-            "images": {"min_side": 200},
+            "images": {"min_side": 180},
             "experts": [{"model": model} for model in BASELINES],
-            "selection": {"quota": 8, "audit": 0.25},
+            "selection": {"quota": 8, "audit": 0.5},
             "release": {"name": "da2k-demo", "licence": "CC0-1.0", "description": "Ray-cast scenes with exact depth."},
         }
     )
@@ -86,7 +86,7 @@ def run_demo(folder: Path, progress: Callable[[int, int], None] | None = None) -
         build(workspace)
         choose_by_hand(workspace, scenes)
         record_answers(workspace, answer_exactly(read_pairs(workspace, queued_only=True), lambda i: _read(exact, i)))
-        release = make_release(workspace, folder / "benchmark", replace=True)
+        release = make_release(workspace, folder / "benchmark", replace=True, stale=out_of_date(workspace))
         found = funnel(workspace)
     next(step)
     results = []

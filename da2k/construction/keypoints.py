@@ -8,7 +8,6 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
-from PIL import ImageChops, ImageFilter
 
 from da2k.construction.settings import digest
 from da2k.construction.stages import Progress, StageReport, work_through
@@ -98,7 +97,7 @@ class GridSampler:
             return grid_points(photo.size, self.cells)
         height, width = (count * cell for count in counts)
         small = PillowImage.fromarray(pixels).resize((width, height), PillowImage.Resampling.BOX)
-        places = _calmest(_local_range(small), cell)
+        places = _calmest(_local_range(np.asarray(small)), cell)
         return _without_masks((2 * places + 1) * photo.size // (2 * np.array([height, width])))
 
 
@@ -236,11 +235,14 @@ def _without_masks(points: NDArray[np.integer]) -> KeyPoints:
     return KeyPoints(points.astype(np.int32), unknown, unknown, unknown)
 
 
-def _local_range(picture: PillowImage.Image) -> NDArray[np.int64]:
+def _local_range(picture: NDArray[np.uint8]) -> NDArray[np.int64]:
     """How much values differ within two pixels, in the channel where they differ most: [H, W], 0 to 255."""
-    highest, lowest = (picture.filter(choice(5)) for choice in (ImageFilter.MaxFilter, ImageFilter.MinFilter))
-    ranges: NDArray[np.int64] = np.asarray(ImageChops.subtract(highest, lowest)).max(axis=-1).astype(np.int64)
-    return ranges
+    from scipy.ndimage import maximum_filter, minimum_filter
+
+    window = (5, 5, 1)
+    ranges = maximum_filter(picture, window) - minimum_filter(picture, window)
+    widest: NDArray[np.int64] = ranges.max(axis=-1).astype(np.int64)
+    return widest
 
 
 def _calmest(cost: NDArray[np.int64], cell: int) -> NDArray[np.int64]:

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Container
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -45,7 +45,7 @@ def stamp_of(path: Path) -> Stamp | None:
     return now.st_size, now.st_mtime_ns
 
 
-def read_photo(path: Path, known: Container[str], min_side: int) -> ReadFile:
+def read_photo(path: Path, min_side: int, is_known: Callable[[str], bool]) -> ReadFile:
     """Read and decode a photograph, once; one whose digest is known is not decoded.
 
     Raises:
@@ -58,7 +58,7 @@ def read_photo(path: Path, known: Container[str], min_side: int) -> ReadFile:
     except OSError as e:
         raise BadInput(f"{path}: {e.strerror or e}") from None
     sha256 = hashlib.sha256(data).hexdigest()
-    if sha256 in known:
+    if is_known(sha256):
         return ReadFile(sha256, stamp, data)
     pixels = decode(data, str(path))
     size = (pixels.shape[0], pixels.shape[1])

@@ -82,6 +82,7 @@ def take_readings(
     only: Sequence[str] = (),
     sampler: Sampler | None = None,
     progress: Callable[[str], Progress] | None = None,
+    say: Callable[[StageReport], None] | None = None,
 ) -> list[StageReport]:
     """Read every expert's map at the key points of every image; what is up to date stays.
 
@@ -97,6 +98,7 @@ def take_readings(
         only: names of experts, or of single ways; all if empty.
         sampler: that of the key points, in place of the one that the settings name.
         progress: given the name of a way's stage, it returns what is told (images done, images in all).
+        say: told what a way did as soon as it is done.
 
     Returns:
         One report a way, in the order of `expert_ways`.
@@ -112,13 +114,16 @@ def take_readings(
     for job in jobs:
         if job.is_behind(retry):
             check_way(job.way)
-    reports = []
+    reports: list[StageReport] = []
     for job in jobs:
         show = progress(job.stage) if progress else None
-        reports.append(_take(workspace, job, device, job.way.batch_size or batch_size, retry, show))
-    if stale:
-        lack = f"{len(stale)} images have no key points that are up to date; run: da2k build keypoints"
-        reports[0] = replace(reports[0], notes=(*reports[0].notes, lack))
+        report = _take(workspace, job, device, job.way.batch_size or batch_size, retry, show)
+        if stale and not reports:
+            lack = f"{len(stale)} images have no key points that are up to date; run: da2k build keypoints"
+            report = replace(report, notes=(*report.notes, lack))
+        reports.append(report)
+        if say:
+            say(report)
     return reports
 
 

@@ -64,7 +64,7 @@ def _section(values: Mapping[str, Any], path: str = "", indent: str = "") -> Ite
         comment = f"  # {COMMENTS[place]}" if place in COMMENTS else ""
         if key == "scenarios":
             yield f"{indent}{key}:{comment}"
-            yield from (f"{indent}  {name}: {_flow(_told(scenario))}" for name, scenario in value.items())
+            yield from (f"{indent}  {_flow(name)}: {_flow(_told(scenario))}" for name, scenario in value.items())
         elif key == "experts":
             yield f"{indent}{key}:{comment}"
             yield from (f"{indent}  - {_flow(_told(expert))}" for expert in value)

@@ -35,7 +35,7 @@ class Channel:
     def predict(self, images):
         for image in images:
             log(f"{self.channel} {image.name}")
-            time.sleep(0.004)
+            time.sleep(float(os.environ["SLEEP"]))
         return [np.asarray(image)[..., self.channel].astype(np.float32) + 1 for image in images]
 
 def make(channel):
@@ -83,6 +83,7 @@ IMAGES = 24
 def log(tmp_path, monkeypatch):
     """The file that the experts and the stages write to."""
     monkeypatch.setenv("LOG", str(tmp_path / "log.txt"))
+    monkeypatch.setenv("SLEEP", "0.004")
     (tmp_path / "channels.py").write_text(EXPERTS)
     (tmp_path / "all.py").write_text(ALL)
     return tmp_path / "log.txt"
@@ -129,7 +130,7 @@ def line(tmp_path, workspace):
 
 def finish(command, **options):
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, **options)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0, done.stderr
 
 
 def run_until(command, log, lines, delay):
@@ -209,8 +210,7 @@ def test_thirty_kills_end_as_if_there_had_been_none(tmp_path, photos, new_worksp
         again = {image for image, times in calls(log).items() if times > begun[image]} & known
         assert not again, "what was stored is never read again"
     finish(line(tmp_path, killed))
-    assert {"intake", "0", "1"} <= last
-    assert last & {"readings:", "selection", "answers", "release"}
+    assert len(last) >= 4, "the kills fell into different stages"
     done = calls(log)
     assert len(done) == 2 * IMAGES
     assert sum(done.values()) <= 2 * IMAGES + kills, "a kill costs the photograph in flight, and no other"
@@ -219,12 +219,27 @@ def test_thirty_kills_end_as_if_there_had_been_none(tmp_path, photos, new_worksp
     assert {*digests(killed)} == {*digests(whole)}, "nothing is left lying about"
 
 
-def test_a_second_process_is_refused_and_the_lock_goes_with_a_killed_one(tmp_path, photos, new_workspace, log):
+@pytest.fixture
+def build_run(tmp_path, photos, new_workspace, log, monkeypatch):
+    """The workspace, with its photographs, and `da2k build run` of it."""
+    monkeypatch.setenv("SLEEP", "0.03")
+    da2k = [sys.executable, "-m", "da2k", "build"]
     folder = new_workspace("ws")
-    command = line(tmp_path, folder)
-    first = subprocess.Popen(command)
-    while count(log) < 5 and first.poll() is None:
+    finish([*da2k, "init", str(folder), str(photos)])
+    return folder, [*da2k, "run", str(folder)]
+
+
+def start(command, log, lines):
+    """Start the command, and wait until the experts have been given so many photographs."""
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while child.poll() is None and count(log) < lines:
         time.sleep(0.001)
+    return child
+
+
+def test_a_second_process_is_refused_and_the_lock_goes_with_a_killed_one(build_run, log):
+    folder, command = build_run
+    first = start(command, log, 5)
     first.send_signal(signal.SIGSTOP)  # it holds the workspace, and does nothing more
     try:
         before = tables(folder)
@@ -234,9 +249,23 @@ def test_a_second_process_is_refused_and_the_lock_goes_with_a_killed_one(tmp_pat
         assert tables(folder) == before
     finally:
         first.kill()
-        first.wait()
+        first.communicate()
     finish(command)
     assert len(tables(folder)["readings"]) == 2 * IMAGES
+    assert sum(calls(log).values()) <= 2 * IMAGES + 1
+
+
+def test_ctrl_c_stops_with_130_and_the_same_command_carries_on(build_run, log):
+    folder, command = build_run
+    child = start(command, log, IMAGES + 5)
+    child.send_signal(signal.SIGINT)
+    child.communicate(timeout=60)
+    assert child.returncode == 130
+    known, begun = already_read(folder), calls(log)
+    assert len(known) >= IMAGES
+    finish(command)
+    assert not {image for image, times in calls(log).items() if times > begun[image]} & known
+    assert sum(calls(log).values()) <= 2 * IMAGES + 1
 
 
 # Runs in a mount namespace of its own: a disk of its own that fills up, and what is left of it afterwards.

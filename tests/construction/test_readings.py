@@ -491,8 +491,12 @@ def test_progress_is_told_for_each_way_that_has_work(make_ready, ramp):
     workspace = make_ready(ramp())
     take_readings(workspace, only=["baseline:row"])
     seen = []
-    take_readings(workspace, progress=lambda stage: lambda done, total: seen.append((stage, done, total)))
-    assert seen == [(f"readings: {name_of(ramp())}", done, 4) for done in range(5)]
+    reports = take_readings(
+        workspace,
+        progress=lambda stage: lambda done, total: seen.append((stage, done, total)),
+        say=lambda report: seen.append(report),
+    )
+    assert seen == [*((f"readings: {name_of(ramp())}", done, 4) for done in range(5)), *reports]
 
 
 def test_the_stage_of_a_way_carries_its_name(make_ready, ramp):

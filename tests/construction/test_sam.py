@@ -37,6 +37,15 @@ SETTINGS = SamSettings(points_per_side=16)
 LAX = {"pred_iou_thresh": 0.85, "stability_score_thresh": 0.8, "box_nms_thresh": 1.0}
 
 
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """Networks as small as these are slower with several, most of all beside other work."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture(scope="module")
 def sam() -> Any:
     return tiny_sam(SIZE, seed=0)
@@ -129,18 +138,16 @@ def test_the_best_mask_of_a_prompt_speaks_for_its_point(sam: Any) -> None:
     masks = of_the_package(sam, photo, settings)
     found = SamSampler(sam, settings).sample(photo)
     assert len(found.points) < len(masks), "no prompt has two masks here, so nothing is tested"
-    assert found.points.tolist() == sorted(set(map(tuple, found.points.tolist()))) or found.points.tolist() == sorted(
-        found.points.tolist()
-    )
+    points = list(map(tuple, found.points.tolist()))
+    assert points == sorted(set(points))
     assert as_dict(found) == mapped_back(masks, photo, 16)
 
 
-@pytest.mark.parametrize("seed", [0, 1])
-def test_at_the_published_resolution(seed: int) -> None:
+def test_at_the_published_resolution() -> None:
     """1024 pixels and 256 x 256 masks, as the published networks have them."""
-    sam, settings = tiny_sam(1024, seed, width=16), SamSettings(points_per_side=10)
-    photo = photo_of(700, 1300, seed)
-    expected = mapped_back(of_the_package(sam, photo, settings), photo, 10)
+    sam, settings = tiny_sam(1024, width=16), SamSettings(points_per_side=8)
+    photo = photo_of(700, 1300)
+    expected = mapped_back(of_the_package(sam, photo, settings), photo, 8)
     assert as_dict(SamSampler(sam, settings).sample(photo)) == expected
     assert expected
 
@@ -187,7 +194,8 @@ def largest_tensor() -> Iterator[list[int]]:
 def test_no_tensor_grows_with_the_photo(sam: Any) -> None:
     from segment_anything import SamAutomaticMaskGenerator
 
-    sampler = SamSampler(sam, SETTINGS)
+    # With no threshold on predicted IoU all masks are enlarged, whatever the picture.
+    sampler = SamSampler(sam, SETTINGS.model_copy(update={"pred_iou_thresh": 0.0}))
     largest = []
     for size in ((96, 128), (1920, 2560)):
         with largest_tensor() as seen:

@@ -78,12 +78,12 @@ def _plain(size: int, width: int) -> Any:
 
 
 def _decoded(sam: Any, size: int) -> tuple[Any, Any]:
-    """The decoder's logits and predicted IoUs for 128 random prompts on a random picture."""
+    """The decoder's logits and predicted IoUs for 64 random prompts on a random picture."""
     import torch
 
     picture = torch.nn.functional.interpolate(torch.rand(1, 3, 8, 8) * 255, (size, size), mode="bicubic")
-    points = torch.rand(128, 1, 2) * size
-    sparse, dense = sam.prompt_encoder(points=(points, torch.ones(128, 1, dtype=torch.int)), boxes=None, masks=None)
+    points = torch.rand(64, 1, 2) * size
+    sparse, dense = sam.prompt_encoder(points=(points, torch.ones(64, 1, dtype=torch.int)), boxes=None, masks=None)
     logits, iou = sam.mask_decoder(
         image_embeddings=sam.image_encoder(sam.preprocess(picture)),
         image_pe=sam.prompt_encoder.get_dense_pe(),

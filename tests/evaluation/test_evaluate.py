@@ -377,16 +377,6 @@ def test_labels_that_contradict_each_other_are_named(make_benchmark):
     assert any("1 pairs state the opposite" in warning and image in warning for warning in warnings)
 
 
-def test_the_demo_writes_into_no_folder_but_its_own(tmp_path):
-    from da2k.evaluation.demo import run_demo
-
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine/annotations.json").write_text("{}")
-    with pytest.raises(BadInput, match="is not from the demo"):
-        run_demo(tmp_path / "mine")
-    assert [p.name for p in (tmp_path / "mine").iterdir()] == ["annotations.json"]
-
-
 def test_results_side_by_side_keep_their_own_rows(make_benchmark, tmp_path):
     root = make_benchmark()
     for name in ("a.json", "a.txt", "a.b.json", "a[1].json"):
