@@ -138,7 +138,7 @@ def keypoints(
         "keypoints.sam.model": sam and sam.value,
         "keypoints.sam.checkpoint": checkpoint and str(checkpoint),
     }
-    with _opened(workspace, changes) as opened, Screen() as screen:
+    with _opened(workspace, changes) as opened, Screen(retry=retry) as screen:
         screen.say(place_keypoints(opened, device=device, retry=retry, progress=screen.bar(STAGE)))
 
 
@@ -164,7 +164,10 @@ def readings(
     from da2k.construction.readings import take_readings
 
     at_once = _batch_size(batch_size)
-    with _opened(workspace, lambda opened: expert_changes(expert, opened.settings)) as opened, Screen() as screen:
+    with (
+        _opened(workspace, lambda opened: expert_changes(expert, opened.settings)) as opened,
+        Screen(retry=retry) as screen,
+    ):
         for report in take_readings(
             opened, device=device, batch_size=at_once, retry=retry, only=only, progress=screen.bar
         ):
@@ -219,7 +222,7 @@ def run(workspace: Folder, device: Device = "auto", batch_size: BatchSize = "1",
     from da2k.construction.pipeline import build
 
     at_once = _batch_size(batch_size)
-    with _opened(workspace) as opened, Screen() as screen:
+    with _opened(workspace) as opened, Screen(retry=retry) as screen:
         build(opened, device=device, batch_size=at_once, retry=retry, progress=screen.bar, say=screen.say)
         print_next(opened)
 

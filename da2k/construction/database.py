@@ -1,5 +1,6 @@
 """`state.sqlite`: everything a workspace knows, in tables that one transaction an image keeps whole."""
 
+import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -53,9 +54,10 @@ class Database:
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self.path = path
+        self.read_only = read_only
         try:
             if read_only:
-                self._db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None)
+                self._db = sqlite3.connect(_uri(path), uri=True, isolation_level=None)
             else:
                 self._db = sqlite3.connect(path, isolation_level=None, timeout=30)
         except sqlite3.Error as e:
@@ -111,11 +113,17 @@ class Database:
                 self.run(f"PRAGMA user_version = {number}")
 
     def _error(self, error: sqlite3.Error) -> BadInput:
-        text = str(error)
-        if "full" in text:
+        text, name = str(error), getattr(error, "sqlite_errorname", "")
+        if name in ("SQLITE_FULL", "SQLITE_IOERR_SHMSIZE", "SQLITE_IOERR_WRITE"):
             return BadInput(f"{self.path}: the disk is full; free some space and run the same command again")
-        if "readonly" in text or "unable to open" in text:
+        if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN")):
             return BadInput(f"{self.path}: cannot be opened for writing ({text}); check the folder's permissions")
-        if "locked" in text:
+        if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
             return BadInput(f"{self.path}: another process is writing; wait for it to end")
         return BadInput(f"{self.path}: {text}; if the file is damaged, restore it from a copy")
+
+
+def _uri(path: Path) -> str:
+    """Opens a file for reading only, also on a medium where SQLite cannot make the file it shares with writers."""
+    no_writers = not path.with_name(path.name + "-wal").exists() and not os.access(path.parent, os.W_OK)
+    return f"{path.resolve().as_uri()}?mode=ro" + ("&immutable=1" if no_writers else "")

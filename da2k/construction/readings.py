@@ -299,7 +299,7 @@ def _inputs(workspace: Workspace, sampler: Sampler | None) -> tuple[dict[str, st
 
 
 def _keys(inputs: Mapping[str, str], identity: str) -> dict[str, str]:
-    return {image: digest(of, identity) for image, of in inputs.items()}
+    return {image: hashlib.sha256(f"{of} {identity}".encode()).hexdigest() for image, of in inputs.items()}
 
 
 def _stored(workspace: Workspace, way: Way) -> dict[str, tuple[str, str | None]]:

@@ -79,10 +79,14 @@ def _of_python(source: Source) -> Files:
     if file := _module_file(place, source):
         yield "module", file
     for option, value in sorted(source.options.items()):
-        path = Path(value).expanduser()
-        if path.is_file():
+        try:
+            path = Path(value).expanduser()
+            is_file, is_folder = path.is_file(), path.is_dir()
+        except (OSError, RuntimeError):  # a text that cannot be a path
+            continue
+        if is_file:
             yield option, path
-        elif option == "path" and path.is_dir():  # another folder may be where the model writes, or a whole data set
+        elif is_folder and option == "path":  # another folder may be where the model writes, or a whole data set
             yield from _below(path, option)
 
 

@@ -195,6 +195,16 @@ def test_python_code_is_found_and_not_run(workspace, tmp_path, monkeypatch):
         load_model("python:alone.py:make")
 
 
+def test_options_of_python_code_need_not_be_paths(workspace, tmp_path):
+    (tmp_path / "code.py").write_text(EXPLODES)
+    (tmp_path / "written").mkdir()
+    options = {"prompt": "near or far? " * 1000, "home": "~nobody-of-this-name/x", "out": str(tmp_path / "written")}
+    way = way_of(f"python:{tmp_path / 'code.py'}:make", **options)
+    before = identity_of(workspace, way)
+    (tmp_path / "written/cache.bin").write_bytes(b"what the model writes")
+    assert identity_of(workspace, way) == before
+
+
 def test_weights_that_are_not_here_any_more_count_as_unchanged_once_they_were_read(workspace, checkpoint):
     way = way_of(f"hf:{checkpoint}")
     before = identity_of(workspace, way)

@@ -498,6 +498,7 @@ take_in(Path(sys.argv[1]), Path(sys.argv[2]), min_side=30)
 """
 
 
+@pytest.mark.slow
 def test_killed_again_and_again_it_ends_as_if_it_had_not_been(tmp_path):
     photos = tmp_path / "photos"
     for number in range(60):
@@ -506,13 +507,13 @@ def test_killed_again_and_again_it_ends_as_if_it_had_not_been(tmp_path):
     command = [sys.executable, "-c", KILL]
     subprocess.run([*command, tmp_path / "whole", photos], check=True)
     kills = 0
-    for wanted in range(1, 40, 4):
+    for wanted in range(1, 40, 8):
         child = subprocess.Popen([*command, tmp_path / "killed", photos])
         while child.poll() is None and len(list((tmp_path / "killed/images").glob("*/*"))) < wanted:
             time.sleep(0.001)
         child.send_signal(signal.SIGKILL)
         kills += child.wait() == -signal.SIGKILL
-    assert kills >= 5
+    assert kills >= 3
     subprocess.run([*command, tmp_path / "killed", photos], check=True)
     assert tables(tmp_path / "killed") == tables(tmp_path / "whole")
     assert tree(tmp_path / "killed/images") == tree(tmp_path / "whole/images")

@@ -21,7 +21,7 @@ def test_stages_come_one_after_the_other_and_are_told(make_workspace):
     assert [report.stage for report in reports] == STAGES
     assert said == reports
     assert [(report.made, report.remade, report.kept) for report in reports] == [(2, 0, 0)] * 6
-    assert seen == dict.fromkeys(STAGES, [(0, 2), (1, 2), (2, 2)])
+    assert seen == {stage: [(0, 2), (1, 2), (2, 2)] for stage in STAGES}
     pairs = read_pairs(workspace)
     assert {pair.scenario for pair in pairs} == {"indoor", "aerial"}
     assert all(len(pair.votes) == 4 for pair in pairs)

@@ -4,6 +4,9 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
 
 import pytest
 
@@ -152,3 +155,26 @@ def test_a_database_belongs_to_the_thread_that_opened_it(tmp_path):
     thread.start()
     thread.join()
     assert errors
+
+
+def test_a_workspace_on_a_read_only_medium_can_be_read(make_workspace):
+    """The child gives up its rights, so that the folder is read-only for it; SQLite then has no shared file."""
+    workspace = make_workspace(PHOTOS)
+    workspace.db.run("PRAGMA wal_checkpoint(TRUNCATE)")
+    copy = Path(mkdtemp(prefix="da2k-test-"))  # others may not enter pytest's own folders
+    for name in ("da2k.yaml", "state.sqlite"):
+        (copy / name).write_bytes((workspace.folder / name).read_bytes())
+        (copy / name).chmod(0o444)
+    code = (
+        "import os, sys; from pathlib import Path; from da2k.construction.workspace import open_workspace\n"
+        "import yaml, ruamel.yaml, PIL.Image\n"
+        "os.chmod(sys.argv[1], 0o555); os.getuid() or os.setuid(65534)\n"
+        "with open_workspace(Path(sys.argv[1]), read_only=True) as opened:\n"
+        "    print(len(opened.images()), opened.file_digest(Path(sys.argv[1]) / 'da2k.yaml')[:4])"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(copy)], capture_output=True, text=True)
+    copy.chmod(0o755)
+    left = sorted(p.name for p in copy.iterdir())
+    rmtree(copy)
+    assert done.stdout.startswith("2 "), done.stderr
+    assert left == ["da2k.yaml", "state.sqlite"]
