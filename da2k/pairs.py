@@ -64,8 +64,7 @@ class Pair:
         >>> Pair("images/indoor/a.jpg", Point(9, 1), Point(2, 3), 1).id
         'images/indoor/a.jpg#2,3-9,1'
         """
-        first, second = sorted((self.point1, self.point2))
-        return f"{self.image}#{first.row},{first.col}-{second.row},{second.col}"
+        return pair_id(self.image, self.point1, self.point2)
 
     @property
     def closer_point(self) -> Point:
@@ -80,6 +79,12 @@ class Pair:
     def swapped(self) -> "Pair":
         """The same statement with point1 and point2 exchanged."""
         return Pair(self.image, self.point2, self.point1, 1 if self.closer == 2 else 2)
+
+
+def pair_id(image: str, point: Point, other: Point) -> str:
+    """`Pair.id` of two points, in any order."""
+    (row1, col1), (row2, col2) = (point, other) if point <= other else (other, point)
+    return f"{image}#{row1},{col1}-{row2},{col2}"
 
 
 def scenario_of(image: str) -> str:

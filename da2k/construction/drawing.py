@@ -15,7 +15,7 @@ from da2k.construction.queue import DrawnPair
 from da2k.construction.settings import SelectionSettings, digest
 from da2k.construction.voting import Floats, cast_votes, compared_ratio, outcomes
 from da2k.depth import DepthKind
-from da2k.pairs import Pair, Point
+from da2k.pairs import Point, pair_id
 
 METHOD = 1
 """Raised when the same readings and settings would give other pairs."""
@@ -80,7 +80,7 @@ def draw_pairs(read: ReadImage, settings: SelectionSettings, quota: int, seed: i
         ):
             ends = Point(*end1), Point(*end2)
             audited = outcome == "unanimous" and is_audited(seed, read.sha256, *ends, settings.audit)
-            key = Pair(read.image, *ends, 1).id
+            key = pair_id(read.image, *ends)
             queued = audited or outcome == "disputed"
             drawn.append(DrawnPair(key, read.image, *ends, outcome, tuple(votes), ratio, audited, queued))
         if wanted.nothing:

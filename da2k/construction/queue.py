@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 from da2k.construction.decisions import SAYS, Answer, Decision, decide
@@ -50,10 +51,11 @@ _COLUMNS = "id, image, row1, col1, row2, col2, outcome, votes, ratio, audited, q
 
 def write_pairs(workspace: Workspace, pairs: Iterable[DrawnPair]) -> None:
     """Store pairs; inside a transaction of the caller."""
+    as_text = cache(json.dumps)  # few different votes, many pairs
     workspace.db.run_many(
         f"INSERT OR REPLACE INTO pairs ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
-            (p.id, p.image, *p.point1, *p.point2, p.outcome, json.dumps(p.votes), p.ratio, p.audited, p.queued)
+            (p.id, p.image, *p.point1, *p.point2, p.outcome, as_text(p.votes), p.ratio, p.audited, p.queued)
             for p in pairs
         ),
     )
@@ -84,8 +86,10 @@ def read_pairs(workspace: Workspace, *, queued_only: bool = False) -> list[Drawn
 def add_manual_pairs(workspace: Workspace, chosen: Iterable[Pair]) -> int:
     """Queue pairs that a person chose; what the person says about their order is an answer, given separately.
 
+    A pair that was drawn before, whatever its outcome, becomes a chosen one.
+
     Returns:
-        How many were not there before.
+        How many were not chosen before.
 
     Raises:
         BadInput: an image was not taken in, or a point is outside it; nothing is stored then.
@@ -102,7 +106,7 @@ def add_manual_pairs(workspace: Workspace, chosen: Iterable[Pair]) -> int:
         first, second = sorted((pair.point1, pair.point2))
         pairs[pair.id] = DrawnPair(pair.id, pair.image, first, second, "manual", queued=True)
     with workspace.db.transaction():
-        known = {key for (key,) in workspace.db.run("SELECT id FROM pairs")}
+        known = {key for (key,) in workspace.db.run("SELECT id FROM pairs WHERE outcome = 'manual'")}
         write_pairs(workspace, (pair for key, pair in pairs.items() if key not in known))
     return len(pairs.keys() - known)
 

@@ -103,7 +103,7 @@ class SelectionSettings(_Settings):
         ratio: the predicted depth ratio that a disputed pair has to exceed.
         ratio_rule: "any", in the map of at least one expert; "all", in the map of every expert that votes.
         min_distance: between the two points, as a share of the photograph's longer side.
-        one_pair_a_mask: a key point belongs to at most one pair that people get to see.
+        one_pair_a_mask: a key point belongs to at most one disputed pair.
         audit: the share of unanimous pairs that go to people too.
     """
 

@@ -159,7 +159,8 @@ def test_the_program_itself(home: Path, manifest: Path) -> None:
 
     failed = subprocess.run([*command, "fetch", "da2l"], capture_output=True, text=True)
     assert (failed.returncode, failed.stdout) == (1, "")
-    assert failed.stderr == 'error: unknown dataset "da2l"; did you mean "da2k"? Known: da2k, sam-vit-b, sam-vit-h, sam-vit-l\n'
+    known = "da2k, sam-vit-b, sam-vit-h, sam-vit-l"
+    assert failed.stderr == f'error: unknown dataset "da2l"; did you mean "da2k"? Known: {known}\n'
 
     misused = subprocess.run([*command, "fetch"], capture_output=True, text=True)
     assert misused.returncode == 2

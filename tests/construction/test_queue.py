@@ -47,6 +47,14 @@ def test_a_chosen_pair_is_queued_once_and_without_its_order(workspace):
     ]
 
 
+def test_a_chosen_pair_that_was_drawn_before_is_queued_as_chosen(workspace):
+    seen = drawn(A, Point(0, 0), Point(9, 9), outcome="unanimous", votes=(1, 1, 1, 1), ratio=1.5)
+    write_pairs(workspace, [seen])
+    assert add_manual_pairs(workspace, [Pair(A, Point(9, 9), Point(0, 0), 1)]) == 1
+    assert [(p.id, p.outcome, p.votes, p.queued) for p in read_pairs(workspace)] == [(seen.id, "manual", (), True)]
+    assert add_manual_pairs(workspace, [Pair(A, Point(9, 9), Point(0, 0), 1)]) == 0
+
+
 @pytest.mark.parametrize(
     ("image", "point", "message"),
     [(A, Point(30, 0), "outside"), (A, Point(0, 40), "outside"), ("images/indoor/z.png", Point(0, 0), "not an image")],

@@ -120,9 +120,14 @@ def test_a_file_that_is_no_database_is_refused(tmp_path):
 def test_a_transaction_is_whole_or_nothing(tmp_path):
     db = Database(tmp_path / "state.sqlite")
     row = "INSERT INTO work VALUES ('s', 'i', 'k', NULL)"
-    with pytest.raises(KeyboardInterrupt), db.transaction():
-        db.run(row)
-        raise KeyboardInterrupt
+
+    def interrupted() -> None:
+        with db.transaction():
+            db.run(row)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert db.run("SELECT * FROM work") == []
     with db.transaction():
         db.run(row)
@@ -136,9 +141,13 @@ def test_a_full_disk_is_a_clear_error_and_loses_nothing(tmp_path):
         db.run("INSERT INTO work VALUES ('s', 'i', 'k', NULL)")
     pages = db.run("PRAGMA page_count")[0][0]
     db.run(f"PRAGMA max_page_count = {pages + 2}")
-    with pytest.raises(BadInput, match="disk is full"), db.transaction():
-        for number in range(1000):
-            db.run("INSERT INTO work VALUES ('s', ?, ?, NULL)", str(number), "k" * 200)
+
+    def fill() -> None:
+        with db.transaction():
+            db.run_many("INSERT INTO work VALUES ('s', ?, ?, NULL)", ((str(n), "k" * 200) for n in range(1000)))
+
+    with pytest.raises(BadInput, match="disk is full"):
+        fill()
     assert db.run("SELECT image FROM work") == [("i",)]
 
 
