@@ -1,6 +1,7 @@
 """Key points of segment-anything: the points that prompted its masks, found at its own resolution."""
 
 import hashlib
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,8 +14,9 @@ from da2k.errors import BadInput
 from da2k.images import Photo
 from da2k.models.devices import inference
 
-POINTS_AT_ONCE = 64
-"""Prompts decoded at once, as `SamAutomaticMaskGenerator` does: another number changes the last bits of masks."""
+POINTS_AT_ONCE = 16
+"""Prompts decoded at once: `points_per_batch` of the package, where it is 64. On a CPU 16 is faster, and it needs a
+quarter of the memory. Another number can change the last bits of masks, so it is part of the identity."""
 
 _PIXELS_AT_ONCE = 4 << 20
 """Mask pixels enlarged at once: on a CPU, few enough to stay near its caches."""
@@ -73,8 +75,7 @@ class SamSampler:
             predictor.set_image(photo.pixels)
             prompts = build_all_layer_point_grids(side, 0, 1)[0] * np.array(predictor.input_size)[::-1]
             batches = batch_iterator(self.points_at_once, prompts, np.arange(len(prompts)))
-            kept = [self._masks(predictor, *batch) for batch in batches]
-            masks = _Masks(*(torch.cat(column) for column in zip(*kept, strict=True)))
+            masks = _joined(self._masks(predictor, *batch) for batch in batches)
             categories = torch.zeros(len(masks.boxes), device=masks.boxes.device)
             best = batched_nms(masks.boxes.float(), masks.iou, categories, self.settings.box_nms_thresh)
             prompt, iou, stability, area, _ = (column[best].cpu().numpy() for column in masks)
@@ -85,7 +86,7 @@ class SamSampler:
         """The masks of these prompts, (x, y) at SAM's resolution, that pass both thresholds."""
         import torch
 
-        sam, settings = self.sam, self.settings
+        sam, threshold = self.sam, self.settings.pred_iou_thresh
         points = torch.as_tensor(prompts, device=sam.device)[:, None]
         sparse, dense = sam.prompt_encoder(
             points=(points, torch.ones(points.shape[:2], dtype=torch.int, device=sam.device)), boxes=None, masks=None
@@ -97,30 +98,34 @@ class SamSampler:
             dense_prompt_embeddings=dense,
             multimask_output=True,
         )
-        of = torch.as_tensor(numbers, device=sam.device).repeat_interleave(iou.shape[1])
+        of: Any = torch.as_tensor(numbers, device=sam.device).repeat_interleave(iou.shape[1])
         logits, iou = logits.flatten(0, 1), iou.flatten()
-        # Each threshold is off at 0, as in the package: a predicted IoU may be negative, a stability 0 / 0.
-        if settings.pred_iou_thresh > 0:
-            passed = iou > settings.pred_iou_thresh
-            logits, iou, of = logits[passed], iou[passed], of[passed]
+        if threshold > 0:  # at 0 it is off, as in the package: a predicted IoU may be negative
+            passed = iou > threshold
+            of, iou, logits = of[passed], iou[passed], logits[passed]
         pixels = _PIXELS_AT_ONCE if logits.device.type == "cpu" else _PIXELS_AT_ONCE_ON_GPU
-        few = logits.split(max(1, pixels // sam.image_encoder.img_size**2))
-        parts = [self._measure(part, predictor.input_size) for part in few]
-        stability, area, boxes = (torch.cat(column) for column in zip(*parts, strict=True))
-        masks = _Masks(of, iou, stability, area, boxes)
-        if settings.stability_score_thresh > 0:
-            steady = stability >= settings.stability_score_thresh
-            masks = _Masks(*(column[steady] for column in masks))
-        return masks
+        few = max(1, pixels // sam.image_encoder.img_size**2)
+        chunks = zip(of.split(few), iou.split(few), logits.split(few), strict=True)
+        return _joined(self._measured(*chunk, predictor.input_size) for chunk in chunks)
 
-    def _measure(self, logits: Any, size: tuple[int, int]) -> tuple[Any, Any, Any]:
-        """Stability, area in pixels, and box of masks [N, h, w], measured at SAM's resolution."""
+    def _measured(self, of: Any, iou: Any, logits: Any, size: tuple[int, int]) -> "_Masks":
+        """The stable ones of these masks, logits [N, h, w] of the decoder, measured at SAM's resolution."""
+        import torch
         from segment_anything.utils.amg import batched_mask_to_box, calculate_stability_score
 
-        enlarged = self.sam.postprocess_masks(logits[:, None], size, size)[:, 0]
-        stability = calculate_stability_score(enlarged, self.sam.mask_threshold, 1.0)
-        masks = enlarged > self.sam.mask_threshold
-        return stability, masks.sum((-2, -1)), batched_mask_to_box(masks)
+        sam, threshold = self.sam, self.settings.stability_score_thresh
+        # `Sam.postprocess_masks`, whose second step, to the size of the picture, changes nothing at this size.
+        square = (sam.image_encoder.img_size,) * 2
+        enlarged = torch.nn.functional.interpolate(logits[:, None], square, mode="bilinear", align_corners=False)
+        enlarged = enlarged[:, 0, : size[0], : size[1]]
+        stability = calculate_stability_score(enlarged, sam.mask_threshold, 1.0)
+        if threshold > 0:  # at 0 it is off, as in the package: of a mask without a pixel it is 0 / 0
+            steady = stability >= threshold
+            of, iou, stability, enlarged = of[steady], iou[steady], stability[steady], enlarged[steady]
+        masks = enlarged > sam.mask_threshold
+        # int64 all the way would be five times slower; a row of SAM's resolution fits into int16.
+        area = masks.sum(-1, dtype=torch.int16).sum(-1, dtype=torch.int32)
+        return _Masks(of, iou, stability, area, batched_mask_to_box(masks))
 
 
 class _Masks(NamedTuple):
@@ -131,6 +136,12 @@ class _Masks(NamedTuple):
     stability: Any
     area: Any
     boxes: Any
+
+
+def _joined(parts: Iterable[_Masks]) -> _Masks:
+    import torch
+
+    return _Masks(*(torch.cat(column) for column in zip(*parts, strict=True)))
 
 
 def prompts_in_photo(points_per_side: int, size: tuple[int, int]) -> NDArray[np.int64]:

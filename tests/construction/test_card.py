@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from da2k.construction.card import escape
 from da2k.construction.release import make_release
+from da2k.construction.release.card import escape
 from tests.construction.conftest import BASELINES
 from tests.construction.decided import FULL, PAIRS, decided_workspace
 

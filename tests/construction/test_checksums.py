@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from da2k.construction.checksums import read_sums, write_sums
+from da2k.construction.release.checksums import read_sums, write_sums
 
 NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1)
 

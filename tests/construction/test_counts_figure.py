@@ -1,5 +1,5 @@
-from da2k.construction.contents import ScenarioCount
-from da2k.construction.counts_figure import _draw, draw_counts
+from da2k.construction.release.contents import ScenarioCount
+from da2k.construction.release.counts_figure import _draw, draw_counts
 
 
 def test_bars_are_the_counts():

@@ -20,10 +20,9 @@ from PIL import Image
 from pydantic import BaseModel
 from ruamel.yaml import YAML
 
-from da2k.construction import photo_files
 from da2k.construction.decisions import Answer
-from da2k.construction.duplicates import near_duplicates
-from da2k.construction.intake import NearDuplicate, take_in
+from da2k.construction.intake import NearDuplicate, photo_files, take_in
+from da2k.construction.intake.duplicates import near_duplicates
 from da2k.construction.queue import DrawnPair, add_manual_pairs, image_of, read_pairs, record_answers, write_pairs
 from da2k.construction.settings import FILE_NAME, Settings, read_settings
 from da2k.construction.template import COMMENTS, template

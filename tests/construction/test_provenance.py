@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from da2k.construction.decisions import Answer, Decision, State
-from da2k.construction.provenance import DecidedPair, pseudonyms, public_names, released_table
+from da2k.construction.release.provenance import DecidedPair, pseudonyms, public_names, released_table
 from da2k.construction.settings import ExpertSettings
 from tests.construction.decided import INDOOR, drawn
 

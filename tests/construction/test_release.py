@@ -12,11 +12,11 @@ import pytest
 import yaml
 
 import da2k
-from da2k.construction.checksums import read_sums
-from da2k.construction.contents import ScenarioCount, gather
 from da2k.construction.decisions import Answer
 from da2k.construction.queue import record_answers, write_pairs
 from da2k.construction.release import make_release
+from da2k.construction.release.checksums import read_sums
+from da2k.construction.release.contents import ScenarioCount, gather
 from da2k.construction.settings import change_settings
 from da2k.construction.workspace import open_workspace
 from da2k.datasets.benchmarks import open_photos
@@ -422,7 +422,7 @@ def test_photographs_on_another_device_are_copied_and_that_is_said(workspace, ou
 def kill_at(sync):
     """Code that has the process killed when it syncs a file or folder for the n-th time."""
     return f"""
-import da2k.construction.release, da2k.construction.staging
+import da2k.construction.release, da2k.construction.release.staging
 real, left = os.fsync, [{sync}]
 def fsync(descriptor):
     left[0] -= 1

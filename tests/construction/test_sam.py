@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from da2k.construction.keypoints import KeyPoints, keypoint_keys, place_keypoints, read_keypoints
-from da2k.construction.sam import SamSampler, prompts_in_photo, weights_digest
+from da2k.construction.sam import POINTS_AT_ONCE, SamSampler, prompts_in_photo, weights_digest
 from da2k.construction.sam_weights import load_sam, weights_file
 from da2k.construction.settings import SamSettings
 from da2k.construction.workspace import Workspace
@@ -57,7 +57,9 @@ def photo_of(height: int, width: int, seed: int = 0) -> Photo:
     return Photo.from_array(np.asarray(Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)))
 
 
-def of_the_package(sam: Any, photo: Photo, settings: SamSettings) -> list[dict[str, Any]]:
+def of_the_package(
+    sam: Any, photo: Photo, settings: SamSettings, at_once: int = POINTS_AT_ONCE
+) -> list[dict[str, Any]]:
     """The masks that the package finds in the photo at SAM's resolution, those without a pixel left out."""
     from segment_anything import SamAutomaticMaskGenerator
 
@@ -66,7 +68,8 @@ def of_the_package(sam: Any, photo: Photo, settings: SamSettings) -> list[dict[s
     small = Image.fromarray(photo.pixels).resize(
         (floor(width * factor + 0.5), floor(height * factor + 0.5)), Image.Resampling.BILINEAR
     )
-    generator = SamAutomaticMaskGenerator(sam, **settings.model_dump(exclude={"model", "checkpoint"}))
+    thresholds = settings.model_dump(exclude={"model", "checkpoint"})
+    generator = SamAutomaticMaskGenerator(sam, **thresholds, points_per_batch=at_once)
     return [mask for mask in generator.generate(np.asarray(small)) if mask["area"] > 0]
 
 
@@ -110,6 +113,17 @@ def test_points_and_scores_are_those_of_the_package(name: str, seed: int, sam: A
     expected = mapped_back(of_the_package(sam, photo, SETTINGS), photo, 16)
     assert as_dict(SamSampler(sam, SETTINGS).sample(photo)) == expected
     assert len(expected) >= (1 if name == "narrow" else 3)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_with_the_batches_that_the_package_makes_by_itself(seed: int) -> None:
+    """64 prompts at once: the same points; of scores the last bits may differ."""
+    sam, photo = tiny_sam(SIZE, seed), photo_of(300, 400, seed)
+    expected = mapped_back(of_the_package(sam, photo, SETTINGS, at_once=64), photo, 16)
+    found = as_dict(SamSampler(sam, SETTINGS).sample(photo))
+    assert found.keys() == expected.keys()
+    np.testing.assert_allclose([found[p] for p in sorted(found)], [expected[p] for p in sorted(found)], rtol=1e-4)
+    assert as_dict(SamSampler(sam, SETTINGS, points_at_once=64).sample(photo)) == expected
 
 
 @pytest.mark.parametrize(

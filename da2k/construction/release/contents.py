@@ -8,8 +8,8 @@ from pathlib import Path
 
 from da2k.construction.audit import Audit, estimate_errors
 from da2k.construction.decisions import Answer, Decision, State
-from da2k.construction.provenance import DecidedPair, decided_by, pseudonyms, public_names
 from da2k.construction.queue import DrawnPair, read_answers, read_decisions, read_pairs
+from da2k.construction.release.provenance import DecidedPair, decided_by, pseudonyms, public_names
 from da2k.construction.settings import Settings
 from da2k.construction.workspace import Workspace
 from da2k.datasets.da2k import Benchmark

@@ -3,9 +3,9 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from da2k.construction.contents import UNDECIDED, Contents
 from da2k.construction.decisions import State
-from da2k.construction.provenance import EXACT
+from da2k.construction.release.contents import UNDECIDED, Contents
+from da2k.construction.release.provenance import EXACT
 from da2k.construction.settings import KeyPointSettings, Settings
 
 PAPER = "https://arxiv.org/abs/2406.09414"

@@ -4,7 +4,7 @@ import io
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from da2k.construction.contents import ScenarioCount
+from da2k.construction.release.contents import ScenarioCount
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import da2k
-from da2k.construction.account import PAPER, caveats, how_chosen, how_decided, how_often_wrong_together
-from da2k.construction.contents import Contents
-from da2k.construction.provenance import LEFT_OUT_COLUMNS, RELEASED_COLUMNS, Column
+from da2k.construction.release.account import PAPER, caveats, how_chosen, how_decided, how_often_wrong_together
+from da2k.construction.release.contents import Contents
+from da2k.construction.release.provenance import LEFT_OUT_COLUMNS, RELEASED_COLUMNS, Column
 
 FILES = {
     "annotations.json": "the labels, in the official DA-2K format: the closer point first",

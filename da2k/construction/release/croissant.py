@@ -13,10 +13,10 @@ from pathlib import PurePosixPath
 from typing import Any
 
 import da2k
-from da2k.construction.account import caveats, how_chosen, how_decided, how_often_wrong_together
-from da2k.construction.card import is_address
-from da2k.construction.contents import Contents
-from da2k.construction.provenance import LEFT_OUT_COLUMNS, RELEASED_COLUMNS, Column
+from da2k.construction.release.account import caveats, how_chosen, how_decided, how_often_wrong_together
+from da2k.construction.release.card import is_address
+from da2k.construction.release.contents import Contents
+from da2k.construction.release.provenance import LEFT_OUT_COLUMNS, RELEASED_COLUMNS, Column
 
 VERSION = "http://mlcommons.org/croissant/1.1"
 RAI_VERSION = "http://mlcommons.org/croissant/RAI/1.0"

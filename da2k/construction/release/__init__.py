@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from da2k.construction.account import missing_settings
-from da2k.construction.card import write_card
-from da2k.construction.checksums import SUMS, holds, read_sums, write_sums
-from da2k.construction.contents import Contents, ScenarioCount, gather
-from da2k.construction.counts_figure import draw_counts
-from da2k.construction.croissant import ACTIVITY, write_croissant
-from da2k.construction.provenance import left_out_table, released_table
-from da2k.construction.staging import install, recover, staged, sync
+from da2k.construction.release.account import missing_settings
+from da2k.construction.release.card import write_card
+from da2k.construction.release.checksums import SUMS, holds, read_sums, write_sums
+from da2k.construction.release.contents import Contents, ScenarioCount, gather
+from da2k.construction.release.counts_figure import draw_counts
+from da2k.construction.release.croissant import ACTIVITY, write_croissant
+from da2k.construction.release.provenance import left_out_table, released_table
+from da2k.construction.release.staging import install, recover, staged, sync
 from da2k.construction.workspace import Workspace
 from da2k.datasets.da2k import ANNOTATIONS, write_annotations
 from da2k.errors import BadInput

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
-from da2k.construction.duplicates import perceptual_hash
+from da2k.construction.intake.duplicates import perceptual_hash
 from da2k.errors import BadInput
 from da2k.files import write_atomically
 from da2k.images import decode, image_size
