@@ -6,7 +6,7 @@ IoU that is asked for.
 """
 
 import json
-import resource
+import math
 import subprocess
 import sys
 import time
@@ -21,12 +21,11 @@ Way = Literal["ours", "package"]
 
 
 class Cost(NamedTuple):
-    """Of one photograph: seconds, the most memory the process held (GB), and what it held before the work (GB)."""
+    """Of one photograph: seconds, and the memory held before and at most (GB; NaN where the system does not say)."""
 
     seconds: float
-    peak: float
     before: float
-    found: int
+    peak: float
 
 
 def in_own_process(way: Way, size: tuple[int, int]) -> Cost:
@@ -50,13 +49,13 @@ def measure(way: Way, size: tuple[int, int]) -> None:
     sam = run_path(str(tiny))["tiny_sam"](1024)
     coarse = np.random.default_rng(0).integers(0, 256, (9, 12, 3), np.uint8)
     pixels = np.asarray(Image.fromarray(coarse).resize(size[::-1], Image.Resampling.BICUBIC))
-    before = _held()
+    before = _most_held(since_now=True)
     begun = time.perf_counter()
     if way == "ours":
-        found = len(SamSampler(sam, SamSettings()).sample(Photo.from_array(pixels)).points)
+        SamSampler(sam, SamSettings()).sample(Photo.from_array(pixels))
     else:
-        found = len(SamAutomaticMaskGenerator(sam).generate(pixels))
-    print(json.dumps([time.perf_counter() - begun, _held(), before, found]))
+        SamAutomaticMaskGenerator(sam).generate(pixels)
+    print(json.dumps([time.perf_counter() - begun, before, _most_held()]))
 
 
 def run() -> None:
@@ -67,14 +66,19 @@ def run() -> None:
         seconds = (first.seconds + second.seconds) / 2
         print(
             f"  {name}: segment-anything {package.seconds:.0f} s and {package.peak:.1f} GB, ours {seconds:.0f} s and "
-            f"{max(first.peak, second.peak):.1f} GB ({first.before:.1f} GB before): {package.seconds / seconds:.1f} x"
+            f"{max(first.peak, second.peak):.1f} GB (before: {first.before:.1f} GB): {package.seconds / seconds:.1f} x"
         )
 
 
-def _held() -> float:
-    """The most memory that this process has held so far, in GB."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1e9 if sys.platform == "darwin" else 1e6)
+def _most_held(since_now: bool = False) -> float:
+    """The most memory, in GB, that this process held since it was last asked `since_now`; Linux only."""
+    process = Path("/proc/self")
+    if not (process / "clear_refs").exists():
+        return math.nan
+    if since_now:
+        (process / "clear_refs").write_text("5")
+    line = next(line for line in (process / "status").read_text().splitlines() if line.startswith("VmHWM:"))
+    return int(line.split()[1]) * 1024 / 1e9
 
 
 if __name__ == "__main__":

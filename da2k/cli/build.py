@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from da2k.cli.build_output import Screen, print_funnel, print_intake, print_next, print_release, remark
-from da2k.cli.score import BatchSize, Device, _batch_size
+from da2k.cli.score import BatchSize, Device, parse_batch_size
 
 if TYPE_CHECKING:
     from da2k.construction.workspace import Workspace
@@ -138,7 +138,7 @@ def keypoints(
         "keypoints.sam.model": sam and sam.value,
         "keypoints.sam.checkpoint": checkpoint and str(checkpoint),
     }
-    with _opened(workspace, changes) as opened, Screen(retry=retry) as screen:
+    with _opened(workspace, changes) as opened, Screen() as screen:
         screen.say(place_keypoints(opened, device=device, retry=retry, progress=screen.bar(STAGE)))
 
 
@@ -163,10 +163,10 @@ def readings(
     from da2k.construction.adjust import expert_changes
     from da2k.construction.readings import take_readings
 
-    at_once = _batch_size(batch_size)
+    at_once = parse_batch_size(batch_size)
     with (
         _opened(workspace, lambda opened: expert_changes(expert, opened.settings)) as opened,
-        Screen(retry=retry) as screen,
+        Screen() as screen,
     ):
         for report in take_readings(
             opened, device=device, batch_size=at_once, retry=retry, only=only, progress=screen.bar
@@ -221,8 +221,8 @@ def run(workspace: Folder, device: Device = "auto", batch_size: BatchSize = "1",
     """
     from da2k.construction.pipeline import build
 
-    at_once = _batch_size(batch_size)
-    with _opened(workspace) as opened, Screen(retry=retry) as screen:
+    at_once = parse_batch_size(batch_size)
+    with _opened(workspace) as opened, Screen() as screen:
         build(opened, device=device, batch_size=at_once, retry=retry, progress=screen.bar, say=screen.say)
         print_next(opened)
 

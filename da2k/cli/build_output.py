@@ -19,14 +19,9 @@ _SHOWN = 10
 
 
 class Screen:
-    """A bar for the stage at work, and a line for each that is done. Leaves with exit code 1 if an image failed.
+    """A bar for the stage at work, and a line for each that is done. Leaves with exit code 1 if an image failed."""
 
-    Args:
-        retry: whether images are made again also because they had failed.
-    """
-
-    def __init__(self, *, retry: bool = False) -> None:
-        self._again = "made again" if retry else "made again because what they depend on changed"
+    def __init__(self) -> None:
         self._bar = ExitStack()
         self._failed = False
 
@@ -57,13 +52,13 @@ class Screen:
         self._bar.close()
         parts = {
             "made": report.made,
-            self._again: report.remade,
+            "made again because what they depend on changed": report.remade,
             "up to date": report.kept,
             "removed": report.dropped,
+            "failed": len(report.failures),
         }
         told = ", ".join(f"{count} {what}" for what, count in parts.items() if count)
-        failed = f"; {len(report.failures)} of the images failed" if report.failures else ""
-        typer.echo(f"{report.stage}: {told or 'nothing to do'}{failed}")
+        typer.echo(f"{report.stage}: {told or 'nothing to do'}")
         for note in report.notes:
             remark(f"{report.stage}: {note}")
         _list("failed", [f"{image}: {why}" for image, why in sorted(report.failures.items())])

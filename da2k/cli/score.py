@@ -80,7 +80,7 @@ def evaluate(
     from da2k.evaluation.evaluate import evaluate as run
     from da2k.models.registry import load_model
 
-    at_once = _batch_size(batch_size)
+    at_once = parse_batch_size(batch_size)
     labels = open_benchmark(benchmark, root=root, partial=partial)
     loaded = load_model(model, _options(model_option, dtype), device)
     target = out or Path("results") / _slug(labels.name) / f"{_slug(loaded.record.name)}.json"
@@ -135,7 +135,7 @@ def predict(
     from da2k.evaluation.predict import predict as run
     from da2k.models.registry import load_model
 
-    at_once = _batch_size(batch_size)
+    at_once = parse_batch_size(batch_size)
     loaded = load_model(model, _options(model_option, dtype), device)
     with progress(loaded.record.name) as show:
         done = run(
@@ -183,7 +183,8 @@ def _warn(line: str) -> None:
     typer.echo(f"warning: {line}", err=True)
 
 
-def _batch_size(text: str) -> 'Literal["auto"] | int':
+def parse_batch_size(text: str) -> 'Literal["auto"] | int':
+    """What --batch-size says; anything else is wrong usage."""
     if text == "auto":
         return "auto"
     if not text.isdecimal() or int(text) < 1:

@@ -8,10 +8,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from da2k.construction.intake.photographs import IMAGES
 from da2k.construction.settings import FILE_NAME, Settings, change_settings, read_settings, write_settings
 from da2k.construction.template import template
-from da2k.construction.workspace import Workspace
+from da2k.construction.workspace import IMAGES, Workspace
 from da2k.errors import BadInput
 from da2k.files import write_text
 

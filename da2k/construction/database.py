@@ -54,7 +54,6 @@ class Database:
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self.path = path
-        self.read_only = read_only
         try:
             if read_only:
                 self._db = sqlite3.connect(_uri(path), uri=True, isolation_level=None)

@@ -15,7 +15,7 @@ from da2k.construction.keypoints import keypoint_keys
 from da2k.construction.queue import DrawnPair, read_decisions, read_pairs
 from da2k.construction.readings import image_readings, reading_keys, stage_of
 from da2k.construction.selection import STAGE as SELECTION
-from da2k.construction.selection import selection_keys
+from da2k.construction.selection import misplaced_pairs, selection_keys
 from da2k.construction.settings import Settings
 from da2k.construction.workspace import TakenImage, Workspace
 from da2k.errors import Da2kError
@@ -241,7 +241,9 @@ def _due(
     due = {KEYPOINTS: placed}
     for way in expert_ways(workspace.settings):
         due[stage_of(way)] = placed | _images_due(reading_keys(workspace, way), work[stage_of(way)])
-    due[SELECTION] = set().union(*due.values()) | _images_due(selection_keys(workspace, readings), work[SELECTION])
+    misplaced = {image for _, image in misplaced_pairs(workspace, {image.image: image for image in images})}
+    drawn = _images_due(selection_keys(workspace, readings), work[SELECTION])
+    due[SELECTION] = set().union(*due.values()) | drawn | misplaced
     return {
         stage: Due(len(of - work[stage].keys()), len(of & work[stage].keys())) for stage, of in due.items() if of
     }, readings.ready

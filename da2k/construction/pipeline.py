@@ -51,9 +51,8 @@ def build(
             say(report)
 
     done(place_keypoints(workspace, sampler, device=device, retry=retry, progress=show(KEYPOINTS)))
-    for report in take_readings(
-        workspace, device=device, batch_size=batch_size, retry=retry, sampler=sampler, progress=progress
-    ):
-        done(report)
+    take_readings(
+        workspace, device=device, batch_size=batch_size, retry=retry, sampler=sampler, progress=progress, say=done
+    )
     done(select_pairs(workspace, sampler=sampler, progress=show(SELECTION)))
     return reports

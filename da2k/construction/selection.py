@@ -96,10 +96,22 @@ def _experts(ways: Sequence[Way], read: Mapping[str, Reading]) -> list[list[tupl
 
 
 def _queue_within_limits(workspace: Workspace, taken: Mapping[str, TakenImage]) -> list[str]:
-    """Queue the disputed pairs of each scenario up to its limit: image after image, in an order that the seed gives.
+    """Queue the disputed pairs of each scenario up to its limit.
 
     Returns:
         The image of every pair whose place in the queue changed.
+    """
+    moved = misplaced_pairs(workspace, taken)
+    if moved:
+        with workspace.db.transaction():
+            workspace.db.run_many("UPDATE pairs SET queued = NOT queued WHERE id = ?", ((key,) for key, _ in moved))
+    return [image for _, image in moved]
+
+
+def misplaced_pairs(workspace: Workspace, taken: Mapping[str, TakenImage]) -> list[tuple[str, str]]:
+    """Disputed pairs, each with its image, that the limits of the scenarios want in the queue and are not, or are.
+
+    A queue takes image after image, in an order that the seed gives, up to its scenario's limit.
     """
     scenarios, seed = workspace.settings.scenarios, workspace.settings.seed
     disputed = workspace.db.run(
@@ -120,11 +132,7 @@ def _queue_within_limits(workspace: Workspace, taken: Mapping[str, TakenImage]) 
         limit = scenarios[name].pairs
         chosen = rows if limit is None else sorted(rows, key=rank)[:limit]
         within.update(row[0] for row in chosen)
-    moved = [(key, image) for key, image, *_, queued in disputed if (key in within) != bool(queued)]
-    if moved:
-        with workspace.db.transaction():
-            workspace.db.run_many("UPDATE pairs SET queued = NOT queued WHERE id = ?", ((key,) for key, _ in moved))
-    return [image for _, image in moved]
+    return [(key, image) for key, image, *_, queued in disputed if (key in within) != bool(queued)]
 
 
 def _notes(workspace: Workspace, photos: Iterable[TakenImage], ready: Iterable[str], moved: int) -> Iterator[str]:

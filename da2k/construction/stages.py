@@ -18,7 +18,7 @@ class StageReport:
 
     Attributes:
         stage: its name, such as "keypoints" or "readings: baseline:row".
-        made: images made now for the first time.
+        made: images made now that were not there before.
         remade: images made again, because what they depend on had changed.
         kept: images that were up to date.
         dropped: images whose rows were removed, because the stage has nothing to do with them any more.
@@ -74,6 +74,7 @@ def work_through(
     todo = [image for image in due if image not in changed]
     failures = {image: stored[image][1] or "" for image in keys.keys() - set(due) if stored[image][1]}
     failures |= {image: changed[image] for image in keys if image in changed}
+    made = remade = 0
     for done, (image, rows) in enumerate(_with_progress(compute, todo, progress), 1):
         failure = reason(rows) if isinstance(rows, Exception) else None
         with workspace.db.transaction():
@@ -83,10 +84,14 @@ def work_through(
             workspace.db.run("INSERT OR REPLACE INTO work VALUES (?, ?, ?, ?)", stage, image, keys[image], failure)
         if failure is not None:
             failures[image] = failure
+        elif image in stored and stored[image][1] is None:
+            remade += 1
+        else:
+            made += 1
         if progress:
             progress(done, len(todo))
-    remade = sum(1 for image in todo if image in stored)
-    return StageReport(stage, len(todo) - remade, remade, len(keys) - len(due), len(dropped), failures)
+    kept = sum(1 for image in keys.keys() - set(due) if stored[image][1] is None and image not in changed)
+    return StageReport(stage, made, remade, kept, len(dropped), failures)
 
 
 def _is_due(stored: tuple[str, str | None] | None, key: str, retry: bool) -> bool:

@@ -13,6 +13,7 @@ from da2k.files import sha256_file
 from da2k.images import Photo
 from da2k.pairs import scenario_of
 
+IMAGES = "images"
 STATE = "state.sqlite"
 _LOCK = ".lock.sqlite"
 

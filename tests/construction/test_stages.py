@@ -109,3 +109,14 @@ def test_progress_begins_at_zero_and_ends_at_all(stage):
     seen = []
     stage(dict.fromkeys(PHOTOS, "1"), progress=lambda done, total: seen.append((done, total)))
     assert seen == [(done, 4) for done in range(5)]
+
+
+def test_failed_images_are_counted_apart(stage):
+    stage.errors[B] = BadInput("the file is damaged")
+    report = stage(dict.fromkeys(PHOTOS, "1"))
+    assert (report.made, report.remade, report.kept, len(report.failures)) == (3, 0, 0, 1)
+    report = stage(dict.fromkeys(PHOTOS, "1"))
+    assert (report.made, report.remade, report.kept, len(report.failures)) == (0, 0, 3, 1)
+    stage.errors.clear()
+    report = stage(dict.fromkeys(PHOTOS, "1"), retry=True)
+    assert (report.made, report.remade, report.kept, len(report.failures)) == (1, 0, 3, 0)

@@ -7,10 +7,10 @@ from pathlib import Path
 from da2k.construction.adjust import Say, adjusted, expert_changes, planned, scenario_changes
 from da2k.construction.intake.admission import Admission
 from da2k.construction.intake.duplicates import near_duplicates
-from da2k.construction.intake.photographs import IMAGES, Listing, Refusal, list_photos, photo_root
+from da2k.construction.intake.photographs import Listing, Refusal, list_photos, photo_root
 from da2k.construction.settings import FILE_NAME, Settings, read_settings
 from da2k.construction.stages import Progress
-from da2k.construction.workspace import STATE, Workspace, create_workspace
+from da2k.construction.workspace import IMAGES, STATE, Workspace, create_workspace
 from da2k.errors import BadInput
 
 

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from da2k.construction.intake.photo_files import ReadFile, Stamp, copy_to, link_to, read_photo, stamp_of, too_small
-from da2k.construction.intake.photographs import IMAGES, FoundFile, Listing, Refusal, one_name, shown
+from da2k.construction.intake.photographs import FoundFile, Listing, Refusal, one_name, shown
 from da2k.construction.stages import Progress
-from da2k.construction.workspace import Workspace
+from da2k.construction.workspace import IMAGES, Workspace
 from da2k.evaluation.feed import read_ahead
 from da2k.evaluation.inference import reason
 from da2k.pairs import scenario_of

@@ -5,9 +5,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from da2k.construction.workspace import IMAGES
 from da2k.errors import BadInput, did_you_mean
-
-IMAGES = "images"
 
 _SKIPPED = {"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx"}
 """What file managers leave behind; skipped without a word, as hidden files are."""
