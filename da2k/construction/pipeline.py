@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 from da2k.construction.adjust import require_scenarios
 from da2k.construction.keypoints import STAGE as KEYPOINTS
-from da2k.construction.keypoints import Sampler, place_keypoints
+from da2k.construction.keypoints import place_keypoints
+from da2k.construction.points import Sampler
 from da2k.construction.readings import take_readings
 from da2k.construction.selection import STAGE as SELECTION
 from da2k.construction.selection import select_pairs

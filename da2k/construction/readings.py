@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 import da2k
 from da2k.construction.experts import Way, check_way, expert_ways, identity_of
 from da2k.construction.keypoints import STAGE as KEYPOINTS
-from da2k.construction.keypoints import Sampler, keypoint_digests, keypoint_keys, read_keypoints
+from da2k.construction.keypoints import keypoint_digests, keypoint_keys, read_keypoints
+from da2k.construction.points import Sampler
 from da2k.construction.settings import digest
 from da2k.construction.stages import Progress, StageReport, work_through
 from da2k.construction.workspace import Workspace

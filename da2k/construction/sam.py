@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from da2k.construction.keypoints import KeyPoints
+from da2k.construction.points import KeyPoints
 from da2k.construction.sam_weights import require_package
 from da2k.construction.settings import SamSettings, digest
 from da2k.errors import BadInput

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from da2k.construction.drawing import METHOD, ReadImage, chance, draw_pairs
 from da2k.construction.experts import Way, expert_ways
-from da2k.construction.keypoints import Sampler, read_keypoints
+from da2k.construction.keypoints import read_keypoints
+from da2k.construction.points import Sampler
 from da2k.construction.queue import DrawnPair, write_pairs
 from da2k.construction.readings import Reading, Readings, image_readings
 from da2k.construction.settings import Settings, digest

@@ -146,6 +146,19 @@ def test_what_is_due_is_what_the_next_run_does(built, what, tmp_path):
     assert out_of_date(workspace) == []
 
 
+def test_a_changed_limit_of_a_scenario_is_due_and_changes_the_queue_only(built):
+    before = funnel(built)
+    assert before.scenarios["indoor"].queued == before.scenarios["indoor"].disputed > 1
+    settings = change_settings(built.folder / FILE_NAME, {"scenarios.indoor.pairs": 1})
+    workspace = type(built)(built.folder, settings, built.db)
+    assert set(funnel(workspace).due) == {"selection"}
+    assert out_of_date(workspace)
+    build(workspace)
+    after = funnel(workspace)
+    assert (after.due, after.scenarios["indoor"].queued) == ({}, 1)
+    assert after.scenarios["indoor"].disputed == before.scenarios["indoor"].disputed
+
+
 def test_new_photographs_are_due(built):
     path = built.folder / "images/indoor/e.png"
     Image.new("RGB", (64, 48), "red").save(path)

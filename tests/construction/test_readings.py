@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from da2k.construction import readings
-from da2k.construction.keypoints import GridSampler, place_keypoints, read_keypoints
+from da2k.construction.grid import GridSampler
+from da2k.construction.keypoints import place_keypoints, read_keypoints
 from da2k.construction.readings import image_readings, reading_keys, stage_of, take_readings
 from da2k.construction.settings import FILE_NAME, write_settings
 from da2k.depth import DepthKind

@@ -18,7 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from da2k.construction.keypoints import KeyPoints, keypoint_keys, place_keypoints, read_keypoints
+from da2k.construction.keypoints import keypoint_keys, place_keypoints, read_keypoints
+from da2k.construction.points import KeyPoints
 from da2k.construction.sam import POINTS_AT_ONCE, SamSampler, prompts_in_photo, weights_digest
 from da2k.construction.sam_weights import load_sam, weights_file
 from da2k.construction.settings import SamSettings
