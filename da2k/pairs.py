@@ -1,5 +1,6 @@
 """Pairs of pixels of one image, and which of the two is closer to the camera."""
 
+import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal, NamedTuple
@@ -17,6 +18,9 @@ SCENARIOS = (
     "object",
 )
 """The eight scenarios of DA-2K, in the order of the paper's Table 14 (arXiv 2406.09414)."""
+
+
+_PAIR_ID = re.compile(r"(.+)#(0|[1-9]\d{0,9}),(0|[1-9]\d{0,9})-(0|[1-9]\d{0,9}),(0|[1-9]\d{0,9})", re.DOTALL)
 
 
 class Point(NamedTuple):
@@ -85,6 +89,22 @@ def pair_id(image: str, point: Point, other: Point) -> str:
     """`Pair.id` of two points, in any order."""
     (row1, col1), (row2, col2) = (point, other) if point <= other else (other, point)
     return f"{image}#{row1},{col1}-{row2},{col2}"
+
+
+def read_pair_id(text: str) -> tuple[str, Point, Point]:
+    """The image and the two points, the smaller first, that a pair's id names.
+
+    Raises:
+        BadInput: it is no such id.
+
+    >>> read_pair_id("images/indoor/a.jpg#2,3-9,1")
+    ('images/indoor/a.jpg', Point(row=2, col=3), Point(row=9, col=1))
+    """
+    found = _PAIR_ID.fullmatch(text)
+    points = [Point(int(found[n]), int(found[n + 1])) for n in (2, 4)] if found else []
+    if found is None or points[0] >= points[1]:
+        raise BadInput(f'"{text}" is no id of a pair, which is IMAGE#ROW,COL-ROW,COL with the smaller point first')
+    return found[1], points[0], points[1]
 
 
 def scenario_of(image: str) -> str:

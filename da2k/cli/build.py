@@ -244,11 +244,10 @@ def release(
 
     Example: da2k build release bench/ my-benchmark/
     """
-    from da2k.construction.funnel import out_of_date
     from da2k.construction.release import make_release
 
     with _opened(workspace) as opened:
-        report = make_release(opened, out, draft=draft, replace=replace, link=link, stale=out_of_date(opened))
+        report = make_release(opened, out, draft=draft, replace=replace, link=link)
     print_release(report)
 
 

@@ -1,14 +1,17 @@
 """Settings given as options: written into `da2k.yaml`, and said."""
 
+import json
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from da2k.construction.settings import FILE_NAME, Settings, change_settings, read_settings, write_settings
+from da2k.construction.experts import check_ways, expert_ways
+from da2k.construction.settings import FILE_NAME, ExpertSettings, Settings, change_settings, read_settings, write_settings
 from da2k.construction.template import template
 from da2k.construction.workspace import IMAGES, Workspace
 from da2k.errors import BadInput
@@ -25,22 +28,25 @@ def adjusted(workspace: Workspace, changes: Mapping[str, Any], say: Say | None =
     Args:
         workspace: open for writing.
         changes: values by dotted keys, such as "selection.audit"; those that are None, or as they were, change nothing.
-        say: told each change, a line each.
+        say: told each change, a line each, with what stood there before.
 
     Raises:
         BadInput: a value is not allowed; nothing is changed then.
     """
     path, new = workspace.folder / FILE_NAME, differing(workspace.settings, changes)
+    before: Settings | None = None
     if not path.exists():
         settings = planned(workspace.folder, changes)
         write_text(path, template(settings))
     elif new:
+        before = workspace.settings
         settings = change_settings(path, new)
     else:
         return workspace
     if say:
         for key, value in new.items():
-            say(f"{FILE_NAME}: {key} = {_told(value)}")
+            was = "" if before is None else f" (was {_told(_value(before, key))})"
+            say(f"{FILE_NAME}: {key} = {_told(value)}{was}")
     return replace(workspace, settings=settings)
 
 
@@ -64,25 +70,27 @@ def require_scenarios(workspace: Workspace) -> None:
         BadInput: they have not; `da2k.yaml` was edited after the photographs were taken in.
     """
     scenarios = Counter(image.scenario for image in workspace.images())
-    for name in scenarios.keys() - workspace.settings.scenarios.keys():
+    for name in sorted(scenarios.keys() - workspace.settings.scenarios.keys()):
+        near = get_close_matches(name, workspace.settings.scenarios.keys() - scenarios.keys(), n=1)
+        guess = f'; "{near[0]}" is there: did you mean "{name}"? If not,' if near else ";"
         raise BadInput(
             f'{workspace.folder / FILE_NAME}: scenarios: "{name}" is not there, but {scenarios[name]} photographs of '
-            f"it were taken in; put it back, or delete {workspace.folder / IMAGES / name} and run: "
+            f"it were taken in{guess} put it back, or delete {workspace.folder / IMAGES / name} and run: "
             f"da2k build init {workspace.folder} --remove-missing"
         )
 
 
 def differing(settings: Settings, changes: Mapping[str, Any]) -> dict[str, Any]:
     """Those changes that are one."""
-    current = settings.model_dump(mode="json")
-    new = {}
-    for key, value in changes.items():
-        now: Any = current
-        for part in key.split("."):
-            now = now[part]
-        if value is not None and value != now:
-            new[key] = value
-    return new
+    return {key: value for key, value in changes.items() if value is not None and value != _value(settings, key)}
+
+
+def _value(settings: Settings, key: str) -> Any:
+    """What stands at a dotted key."""
+    value: Any = settings.model_dump(mode="json")
+    for part in key.split("."):
+        value = value[part]
+    return value
 
 
 def scenario_changes(given: Sequence[str], settings: Settings) -> dict[str, Any]:
@@ -110,7 +118,11 @@ def scenario_changes(given: Sequence[str], settings: Settings) -> dict[str, Any]
 def expert_changes(given: Sequence[str], settings: Settings) -> dict[str, Any]:
     """The change that makes these the experts: a model string, with " key=value" for each of its options.
 
-    An expert that the settings have already, by that name or by its model alone, stays as it is there.
+    An expert that the settings have already, by that name or by its model alone, stays as it is there. Of each other
+    its name, its options and its local files are checked; what has to be downloaded need not be here yet.
+
+    Raises:
+        Da2kError: an expert's name, an option or a file is wrong.
     """
     if not given:
         return {}
@@ -123,7 +135,9 @@ def expert_changes(given: Sequence[str], settings: Settings) -> dict[str, Any]:
         parts = _OPTIONS.fullmatch(text)
         assert parts is not None
         options = dict(option.split("=", 1) for option in parts["options"].split())
-        experts.append({"model": parts["model"], **({"options": options} if options else {})})
+        expert = ExpertSettings(model=parts["model"], options=options)
+        check_ways(expert_ways([expert]), packages=False)
+        experts.append({"model": expert.model, **({"options": options} if options else {})})
     return {"experts": experts}
 
 
@@ -138,4 +152,4 @@ def _told(value: Any) -> str:
             " ".join([entry["model"], *(f"{key}={option}" for key, option in entry.get("options", {}).items())])
             for entry in value
         )
-    return {True: "true", False: "false"}.get(value, str(value)) if isinstance(value, bool) else str(value)
+    return json.dumps(value) if value is None or isinstance(value, bool) else str(value)

@@ -92,6 +92,19 @@ class Database:
                 self.run("ROLLBACK")
             raise
 
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """All that the block reads is of one time, whatever another process writes meanwhile; may be nested."""
+        if self._db.in_transaction:
+            yield
+            return
+        self.run("BEGIN")
+        try:
+            yield
+        finally:
+            if self._db.in_transaction:
+                self.run("COMMIT")
+
     def close(self) -> None:
         """Close the file; whatever was not committed is gone."""
         self._db.close()

@@ -7,6 +7,8 @@ from enum import StrEnum
 from typing import Literal
 
 Says = Literal["point1", "point2", "cannot_tell", "bad_sample"]
+Source = Literal["person", "exact"]
+SOURCES: tuple[Source, ...] = ("person", "exact")
 SAYS: tuple[Says, ...] = ("point1", "point2", "cannot_tell", "bad_sample")
 
 
@@ -27,7 +29,7 @@ class Answer:
     pair: str
     person: str
     says: Says
-    source: Literal["person", "exact"] = "person"
+    source: Source = "person"
     seconds: float | None = None
     given: str | None = None
     photo: str | None = None

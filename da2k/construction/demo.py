@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from da2k.construction.decisions import Answer, Says
-from da2k.construction.funnel import Funnel, funnel, out_of_date
+from da2k.construction.funnel import Funnel, funnel
 from da2k.construction.intake import take_in
 from da2k.construction.pipeline import build
 from da2k.construction.queue import DrawnPair, add_manual_pairs, read_pairs, record_answers
@@ -20,12 +20,24 @@ from da2k.datasets.da2k import Benchmark, read_benchmark
 from da2k.datasets.scenes import write_exact_depth, write_scenes
 from da2k.errors import BadInput
 from da2k.evaluation.evaluate import evaluate
+from da2k.files import write_text
 from da2k.results import Result
 
 BASELINES = ("baseline:row", "baseline:centre", "baseline:haze", "baseline:sharpness")
 
 CLEAR = 1.1
 """The exact depth answers where the farther point is at least so many times as far; else, as people, it cannot tell."""
+
+MARK = "ABOUT.md"
+ABOUT = """# Made by `da2k demo`
+
+The next demo with the same `--out` replaces all of it; keep nothing of your own here.
+
+- `scenes/`: ray-cast pictures; `exact_depth/`: their depth, as a predictions folder
+- `workspace/`: a benchmark being built: `da2k build status workspace`
+- `benchmark/`: its release; see the `README.md` in it
+- `results/`: scores of the baselines and of the exact depth
+"""
 
 ReadDepth = Callable[[str], NDArray[np.float32]]
 """Gives the exact depth of an image, float32 [H, W], metres, larger = farther."""
@@ -73,6 +85,7 @@ def run_demo(folder: Path, progress: Callable[[int, int], None] | None = None) -
     exact = folder / "exact_depth"
     if folder.exists() and not _is_ours(folder):
         raise BadInput(f"{folder}: is there already and is not from the demo; choose another --out")
+    write_text(folder / MARK, ABOUT)
     step = _steps(4 + len(BASELINES), progress)
     write_exact_depth(exact)
     scenes = read_benchmark(write_scenes(folder / "scenes"))
@@ -86,7 +99,7 @@ def run_demo(folder: Path, progress: Callable[[int, int], None] | None = None) -
         build(workspace)
         choose_by_hand(workspace, scenes)
         record_answers(workspace, answer_exactly(read_pairs(workspace, queued_only=True), lambda i: _read(exact, i)))
-        release = make_release(workspace, folder / "benchmark", replace=True, stale=out_of_date(workspace))
+        release = make_release(workspace, folder / "benchmark", replace=True)
         found = funnel(workspace)
     next(step)
     results = []
@@ -100,7 +113,8 @@ def run_demo(folder: Path, progress: Callable[[int, int], None] | None = None) -
 
 def choose_by_hand(workspace: Workspace, scenes: Benchmark) -> None:
     """Queue the scenes' own pairs in the scenarios that experts have no say in."""
-    add_manual_pairs(workspace, (p for p in scenes.pairs if not workspace.settings.is_automatic(p.scenario)))
+    chosen = (pair for pair in scenes.pairs if not workspace.settings.is_automatic(pair.scenario))
+    add_manual_pairs(workspace, ((pair.image, pair.point1, pair.point2) for pair in chosen))
 
 
 def answer_exactly(pairs: Iterable[DrawnPair], depth_of: ReadDepth) -> Iterator[Answer]:
@@ -122,8 +136,7 @@ def _read(exact: Path, image: str) -> NDArray[np.float32]:
 
 
 def _is_ours(folder: Path) -> bool:
-    made = folder / "exact_depth" / "predictions.yaml"
-    return folder.is_dir() and (made.is_file() or not any(folder.iterdir()))
+    return folder.is_dir() and ((folder / MARK).is_file() or not any(folder.iterdir()))
 
 
 def _steps(total: int, progress: Callable[[int, int], None] | None) -> Iterator[None]:

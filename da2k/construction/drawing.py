@@ -23,6 +23,8 @@ METHOD = 1
 _LOT = 128
 _SEARCH = 2**18
 """Pairs drawn by chance before the rest is listed: few are left then, or few are far enough apart."""
+_LISTED = 2**22
+"""Of more pairs than this (2,900 key points) the rest is not listed, so that memory stays bounded."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,6 +155,7 @@ def _lots(
 ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
     """All pairs of points at least `least` pixels apart, once each, in random order: indices, the first the smaller.
 
+    Of more than _LISTED pairs, only those among the first _SEARCH drawn.
     Only raw bits are drawn, since NumPy promises that these stay the same from one version to the next.
     """
     count = len(points)
@@ -166,6 +169,8 @@ def _lots(
         new = [code for code in dict.fromkeys(codes[one != other].tolist()) if code not in seen]
         seen.update(new)
         yield _apart(np.array(new, np.int64), points, least)
+    if total > _LISTED:
+        return
     rest = [code for row in range(count - 1) for code in _row_of_codes(row, points, least) if code not in seen]
     shuffled = np.array(rest, np.int64)[np.argsort(bits.random_raw(len(rest)), kind="stable")]
     for begin in range(0, len(shuffled), _LOT):

@@ -1,12 +1,14 @@
 """The experts of a workspace: in which ways they are run, what names them before they are loaded, cheap checks."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 
-from da2k.construction.settings import FILE_NAME, Settings, digest
+from da2k.construction.settings import FILE_NAME, ExpertSettings, Settings, digest
 from da2k.construction.workspace import Workspace
-from da2k.errors import BadInput, Da2kError, MissingExtra
+from da2k.errors import BadInput, BadModel, Da2kError, MissingExtra, Unreachable
 from da2k.evaluation.inference import BatchSize
 from da2k.models.local_files import local_files
 from da2k.models.options import Options, parse_options
@@ -32,14 +34,14 @@ class Way:
     batch_size: BatchSize | None = None
 
 
-def expert_ways(settings: Settings) -> tuple[Way, ...]:
+def expert_ways(settings: Settings | Iterable[ExpertSettings]) -> tuple[Way, ...]:
     """All ways in which the experts are run: in the order of the settings, each expert itself before its other ways.
 
     Raises:
         BadInput: two ways are the same, or a `batch_size` is neither a number nor "auto".
     """
     ways = []
-    for expert in settings.experts:
+    for expert in settings.experts if isinstance(settings, Settings) else settings:
         ways.append(Way(expert.name, expert.name, expert.model, expert.options))
         for again in expert.again:
             name = f"{expert.name} again" + "".join(f" {key}={value}" for key, value in sorted(again.items()))
@@ -76,17 +78,48 @@ def identity_of(workspace: Workspace, way: Way) -> str:
     return f"{said} {content}"
 
 
-def check_way(way: Way) -> None:
+def check_ways(ways: Iterable[Way], *, packages: bool = True) -> None:
+    """Check ways one after the other, see `check_way`."""
+    for way in ways:
+        check_way(way, packages=packages)
+
+
+def check_way(way: Way, *, packages: bool = True) -> None:
     """Find what would keep a model from being loaded, as far as that is known without loading it.
+
+    Args:
+        way: of an expert.
+        packages: also look whether the packages that it needs are installed.
 
     Raises:
         Da2kError: its name, an option or a file is wrong, or a package is not installed.
     """
+    with told_for_experts(way):
+        _check(way, packages)
+
+
+@contextmanager
+def told_for_experts(way: Way) -> Iterator[None]:
+    """Where an error names an option of the command line, say too how an expert is given it."""
+    try:
+        yield
+    except (BadInput, BadModel, Unreachable) as e:
+        option = _OPTION.search(str(e))
+        if option is None:
+            raise
+        how = f"--expert '{way.expert} {option[1]}', or under its options in {FILE_NAME}"
+        raise type(e)(f"{e}; an expert's option stands behind it: {how}") from None
+
+
+_OPTION = re.compile(r"--model-option (\w+=[\w…]*)")
+
+
+def _check(way: Way, packages: bool) -> None:
     source = resolve(way.model, way.options)
     if source.adapter in ("baseline", "predictions"):
         load_model(way.model, way.options)  # nothing heavy, and all that there is to check
         return
-    for package in _PACKAGES.get(source.adapter, ()):
+    for package in _PACKAGES.get(source.adapter, ()) if packages else ():
         if find_spec(package.replace("-", "_")) is None:
             raise MissingExtra(package, "edge" if source.adapter in ("onnx", "tflite") else "models")
     files = local_files(source)

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self
 
@@ -12,7 +11,7 @@ from da2k.construction.decisions import Decision, State
 from da2k.construction.experts import expert_ways
 from da2k.construction.keypoints import STAGE as KEYPOINTS
 from da2k.construction.keypoints import keypoint_keys
-from da2k.construction.queue import DrawnPair, read_decisions, read_pairs
+from da2k.construction.queue import DrawnPair, left_out, read_decisions, read_pairs
 from da2k.construction.readings import image_readings, reading_keys, stage_of
 from da2k.construction.selection import STAGE as SELECTION
 from da2k.construction.selection import misplaced_pairs, selection_keys
@@ -128,7 +127,7 @@ class Funnel:
 
 def funnel(workspace: Workspace) -> Funnel:
     """How far the benchmark is; the workspace may be read-only, and another process at work in it."""
-    with _at_one_time(workspace):
+    with workspace.db.snapshot():
         images = workspace.images()
         pairs, decisions = read_pairs(workspace), read_decisions(workspace)
         work = _work(workspace)
@@ -162,7 +161,8 @@ def out_of_date(workspace: Workspace) -> list[str]:
     Raises:
         Da2kError: that cannot be told, since an expert or its weights cannot be found.
     """
-    due, _ = _due(workspace, workspace.images(), _work(workspace))
+    with workspace.db.snapshot():
+        due, _ = _due(workspace, workspace.images(), _work(workspace))
     return [f"{each.new + each.again} images, from {stage} on" for stage, each in list(due.items())[:1]]
 
 
@@ -189,7 +189,7 @@ def _scenarios(
             count["audited"] += 1
         if pair.queued:
             count.update(_progress(pair, decisions[pair.id], settings))
-            reason = _why_not(pair, decisions[pair.id], settings)
+            reason = left_out(pair, decisions[pair.id], settings)
             if reason:
                 dropped.setdefault(pair.scenario, Counter())[reason] += 1
     return {
@@ -205,15 +205,8 @@ def _progress(pair: DrawnPair, decision: Decision, settings: Settings) -> Iterat
         yield "decided"
     if decision.state in (State.KEPT, State.DROPPED):
         yield "checked"
-        if _why_not(pair, decision, settings) is None:
+        if left_out(pair, decision, settings) is None:
             yield "released"
-
-
-def _why_not(pair: DrawnPair, decision: Decision, settings: Settings) -> str | None:
-    """Why a pair that needs no further answer is not released."""
-    if decision.state is State.KEPT and pair.outcome == "unanimous" and not settings.release.audited:
-        return "audited"
-    return decision.reason
 
 
 def _work(workspace: Workspace) -> dict[str, dict[str, tuple[str, str | None]]]:
@@ -252,13 +245,3 @@ def _due(
 def _images_due(keys: Mapping[str, str], stored: Mapping[str, tuple[str, str | None]]) -> set[str]:
     """Images whose stored work is not what it would be now; what is stored of others is to be removed."""
     return {image for image in keys.keys() | stored.keys() if stored.get(image, (None,))[0] != keys.get(image)}
-
-
-@contextmanager
-def _at_one_time(workspace: Workspace) -> Iterator[None]:
-    """Read everything as it is at one time, whatever another process writes meanwhile."""
-    workspace.db.run("BEGIN")
-    try:
-        yield
-    finally:
-        workspace.db.run("COMMIT")

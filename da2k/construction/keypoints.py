@@ -56,7 +56,8 @@ def place_keypoints(
 
     def compute(images: Sequence[str]) -> Iterator[tuple[str, KeyPoints | Exception]]:
         active = _sampler(workspace, device) if sampler is None else sampler
-        return ((image, _sample(active, workspace.photo(image))) for image in images)
+        taken = {image.image: image.sha256 for image in workspace.images()}
+        return ((image, _sample(active, workspace.photo(image), taken[image])) for image in images)
 
     return work_through(
         workspace,
@@ -116,8 +117,10 @@ def _sampler(workspace: Workspace, device: str) -> Sampler:
     return SamSampler(load_sam(settings.sam.model, file, device), settings.sam, weights=weights)
 
 
-def _sample(sampler: Sampler, photo: Photo) -> KeyPoints | Exception:
+def _sample(sampler: Sampler, photo: Photo, sha256: str) -> KeyPoints | Exception:
     try:
+        if photo.load() != sha256:
+            raise BadInput(f"{photo.path}: changed while it was read; put the old file back, or run: da2k build init")
         return sampler.sample(photo)
     except (BadModel, MissingExtra):
         raise  # every image would fail alike

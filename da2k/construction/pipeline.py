@@ -6,7 +6,7 @@ from da2k.construction.adjust import require_scenarios
 from da2k.construction.keypoints import STAGE as KEYPOINTS
 from da2k.construction.keypoints import place_keypoints
 from da2k.construction.points import Sampler
-from da2k.construction.readings import take_readings
+from da2k.construction.readings import check_experts, take_readings
 from da2k.construction.selection import STAGE as SELECTION
 from da2k.construction.selection import select_pairs
 from da2k.construction.stages import Progress, StageReport
@@ -37,9 +37,11 @@ def build(
 
     Raises:
         BadInput: the settings lack the scenario of a photograph.
-        Da2kError: a network cannot be loaded; what was made before it stays.
+        Da2kError: an expert's name, an option or a file is wrong, which is found before anything is made; or a network
+            cannot be loaded, and what was made before it stays.
     """
     require_scenarios(workspace)
+    check_experts(workspace, retry=retry, sampler=sampler)
 
     def show(stage: str) -> Progress | None:
         return progress(stage) if progress else None

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
-from da2k.construction.decisions import SAYS, Answer, Decision, decide
+from da2k.construction.decisions import SAYS, SOURCES, Answer, Decision, State, decide
+from da2k.construction.settings import Settings
 from da2k.construction.workspace import Workspace
 from da2k.errors import BadInput
-from da2k.pairs import Pair, Point, scenario_of, scenario_order
+from da2k.pairs import Point, pair_id, read_pair_id, scenario_of, scenario_order
 
 Outcome = Literal["unanimous", "disputed", "too_close", "manual"]
 
@@ -44,6 +45,16 @@ class DrawnPair:
     def scenario(self) -> str:
         """The scenario's name."""
         return scenario_of(self.image)
+
+    def naming(self, closer: Point) -> Literal["point1", "point2"]:
+        """What an answer says that calls this pixel of the pair the closer one.
+
+        Raises:
+            BadInput: it is neither of the two.
+        """
+        if closer not in (self.point1, self.point2):
+            raise BadInput(f"{self.id}: {tuple(closer)} is neither of its points")
+        return "point1" if closer == self.point1 else "point2"
 
 
 _COLUMNS = "id, image, row1, col1, row2, col2, outcome, votes, ratio, audited, queued"
@@ -83,54 +94,72 @@ def read_pairs(workspace: Workspace, *, queued_only: bool = False) -> list[Drawn
     return sorted(pairs, key=lambda p: (scenario_order(p.scenario), p.image, p.point1, p.point2))
 
 
-def add_manual_pairs(workspace: Workspace, chosen: Iterable[Pair]) -> int:
-    """Queue pairs that a person chose; what the person says about their order is an answer, given separately.
+def add_manual_pairs(workspace: Workspace, chosen: Iterable[tuple[str, Point, Point]]) -> list[DrawnPair]:
+    """Queue pairs that a person chose: an image and two of its pixels, in any order.
 
-    A pair that was drawn before, whatever its outcome, becomes a chosen one.
+    Which of them is closer is an answer, given separately. A pair that was drawn before, whatever its outcome, becomes
+    a chosen one; one that was chosen before stays.
 
     Returns:
-        How many were not chosen before.
+        The pairs as they are queued, each once; `DrawnPair.naming` tells how an answer names a pixel.
 
     Raises:
-        BadInput: an image was not taken in, or a point is outside it; nothing is stored then.
+        BadInput: an image was not taken in, a point is outside it, or the points are equal; nothing is stored then.
     """
     sizes = {image.image: image.size for image in workspace.images()}
     pairs = {}
-    for pair in chosen:
-        if pair.image not in sizes:
-            raise BadInput(f"{pair.image}: not an image of this workspace")
-        height, width = sizes[pair.image]
-        for point in (pair.point1, pair.point2):
-            if point.row >= height or point.col >= width:
-                raise BadInput(f"{pair.image}: {tuple(point)} is outside the image of {height} rows x {width} columns")
-        first, second = sorted((pair.point1, pair.point2))
-        pairs[pair.id] = DrawnPair(pair.id, pair.image, first, second, "manual", queued=True)
+    for image, one, other in chosen:
+        _require_inside(sizes, image, one, other)
+        point1, point2 = sorted((Point(*one), Point(*other)))
+        if point1 == point2:
+            raise BadInput(f"{image}: both points are {tuple(one)}; a pair needs two different pixels")
+        key = pair_id(image, point1, point2)
+        pairs[key] = DrawnPair(key, image, point1, point2, "manual", queued=True)
     with workspace.db.transaction():
-        known = {key for (key,) in workspace.db.run("SELECT id FROM pairs WHERE outcome = 'manual'")}
-        write_pairs(workspace, (pair for key, pair in pairs.items() if key not in known))
-    return len(pairs.keys() - known)
+        write_pairs(workspace, pairs.values())
+    return list(pairs.values())
 
 
-def record_answers(workspace: Workspace, answers: Iterable[Answer]) -> None:
+def record_answers(workspace: Workspace, answers: Iterable[Answer]) -> int:
     """Store answers; a person's later answer to a pair replaces the earlier one.
 
     Answers stay when their pair is not drawn any more, and count again when it is. They belong to the photograph
     that was shown: an answer to another file of the same name does not count.
 
+    Returns:
+        How many of them are to pairs that are not queued now, so that they count for nothing yet.
+
     Raises:
-        BadInput: an answer says something else than the four things it can say, or its image is not known.
+        BadInput: an answer says something else than the four things it can say, names nobody or no pair of pixels of
+            an image that was taken in; nothing is stored then.
     """
+    taken = {image.image: image for image in workspace.images()}
+    sizes = {name: image.size for name, image in taken.items()}
+    queued = {key for (key,) in workspace.db.run("SELECT id FROM pairs WHERE queued")}
     rows = []
-    photos = {image.image: image.sha256 for image in workspace.images()}
     for answer in answers:
         if answer.says not in SAYS:
             raise BadInput(f'answer of {answer.person} to {answer.pair}: "{answer.says}" is none of {", ".join(SAYS)}')
-        photo = answer.photo or photos.get(image_of(answer.pair))
-        if photo is None:
-            raise BadInput(f"answer of {answer.person} to {answer.pair}: that image is not in this workspace")
+        if answer.source not in SOURCES:
+            raise BadInput(f'answer of {answer.person} to {answer.pair}: source "{answer.source}" is no {SOURCES}')
+        if not answer.person.strip():
+            raise BadInput(f"answer to {answer.pair}: it does not say whose it is")
+        image, point1, point2 = read_pair_id(answer.pair)
+        _require_inside(sizes, image, point1, point2)
+        photo = answer.photo or taken[image].sha256
         rows.append((answer.pair, answer.person, photo, answer.says, answer.source, answer.seconds, answer.given))
     with workspace.db.transaction():
         workspace.db.run_many("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+    return sum(pair not in queued for pair, *_ in rows)
+
+
+def _require_inside(sizes: Mapping[str, tuple[int, int]], image: str, *points: Point) -> None:
+    if image not in sizes:
+        raise BadInput(f"{image}: not an image of this workspace")
+    height, width = sizes[image]
+    for row, col in points:
+        if not (0 <= row < height and 0 <= col < width):
+            raise BadInput(f"{image}: ({row}, {col}) is outside the image of {height} rows x {width} columns")
 
 
 def read_answers(workspace: Workspace) -> dict[str, list[Answer]]:
@@ -155,3 +184,10 @@ def read_decisions(workspace: Workspace) -> Mapping[str, Decision]:
     answers, rule = read_answers(workspace), workspace.settings.checks
     queued = (key for (key,) in workspace.db.run("SELECT id FROM pairs WHERE queued ORDER BY id"))
     return {key: decide(answers.get(key, []), rule.checks, rule.dissent) for key in queued}
+
+
+def left_out(pair: DrawnPair, decision: Decision, settings: Settings) -> str | None:
+    """Why a release leaves out a pair that needs no further answer; None, if it holds it."""
+    if decision.state is State.KEPT and pair.outcome == "unanimous" and not settings.release.audited:
+        return "audited"
+    return decision.reason

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import da2k
-from da2k.construction.experts import Way, check_way, expert_ways, identity_of
+from da2k.construction.experts import Way, check_ways, expert_ways, identity_of, told_for_experts
 from da2k.construction.keypoints import STAGE as KEYPOINTS
 from da2k.construction.keypoints import keypoint_digests, keypoint_keys, read_keypoints
 from da2k.construction.points import Sampler
@@ -112,9 +112,7 @@ def take_readings(
     ways = _chosen(expert_ways(workspace.settings), only)
     inputs, stale = _inputs(workspace, sampler)
     jobs = [_job(workspace, way, inputs, stale) for way in ways]
-    for job in jobs:
-        if job.is_behind(retry):
-            check_way(job.way)
+    check_ways(job.way for job in jobs if job.is_behind(retry))
     reports: list[StageReport] = []
     for job in jobs:
         show = progress(job.stage) if progress else None
@@ -126,6 +124,23 @@ def take_readings(
         if say:
             say(report)
     return reports
+
+
+def check_experts(workspace: Workspace, *, retry: bool = False, sampler: Sampler | None = None) -> None:
+    """Check the experts that have something to read, as far as that is cheap; no model is loaded.
+
+    Args:
+        workspace: open for writing.
+        retry: images that failed before are tried again.
+        sampler: that of the key points, in place of the one that the settings name.
+
+    Raises:
+        Da2kError: an expert's name, an option or a file is wrong, or a package is not installed.
+    """
+    inputs, stale = _inputs(workspace, sampler)
+    jobs = [_job(workspace, way, inputs, stale) for way in expert_ways(workspace.settings)]
+    is_new = bool(stale and stale - workspace.changed_photos().keys())
+    check_ways(job.way for job in jobs if is_new or job.is_behind(retry))
 
 
 def image_readings(workspace: Workspace, sampler: Sampler | None = None) -> Readings:
@@ -192,7 +207,7 @@ def _take(
 ) -> StageReport:
     """Bring the readings of one way up to date."""
     way, notes = job.way, list[str]()
-    load = cache(lambda: load_model(way.model, way.options, device))
+    load = cache(lambda: _load(way, device))
 
     def compute(images: Sequence[str]) -> Iterator[tuple[str, Reading | Exception]]:
         _enter(workspace, job, load())
@@ -216,6 +231,11 @@ def _take(
         notes.append("the model is not the one that the stored readings came from, so all images were read again")
         report = work(job.keys)
     return replace(report, notes=tuple(notes))
+
+
+def _load(way: Way, device: str) -> Model:
+    with told_for_experts(way):
+        return load_model(way.model, way.options, device)
 
 
 def _read(

@@ -6,10 +6,11 @@ from dataclasses import replace
 
 from da2k.construction.drawing import METHOD, ReadImage, chance, draw_pairs
 from da2k.construction.experts import Way, expert_ways
+from da2k.construction.keypoints import STAGE as KEYPOINTS
 from da2k.construction.keypoints import read_keypoints
 from da2k.construction.points import Sampler
 from da2k.construction.queue import DrawnPair, write_pairs
-from da2k.construction.readings import Reading, Readings, image_readings
+from da2k.construction.readings import Reading, Readings, image_readings, stage_of
 from da2k.construction.settings import Settings, digest
 from da2k.construction.stages import Progress, StageReport, work_through
 from da2k.construction.voting import Floats
@@ -136,12 +137,24 @@ def misplaced_pairs(workspace: Workspace, taken: Mapping[str, TakenImage]) -> li
     return [(key, image) for key, image, *_, queued in disputed if (key in within) != bool(queued)]
 
 
+def _failed(workspace: Workspace) -> set[str]:
+    """The images on which the key points or a reading failed."""
+    stages = {KEYPOINTS, *(stage_of(way) for way in expert_ways(workspace.settings))}
+    rows = workspace.db.run("SELECT stage, image FROM work WHERE failure IS NOT NULL")
+    return {image for stage, image in rows if stage in stages}
+
+
 def _notes(workspace: Workspace, photos: Iterable[TakenImage], ready: Iterable[str], moved: int) -> Iterator[str]:
     """What the user should know, the same at every run."""
     settings, ready = workspace.settings, set(ready)
     automatic = [photo for photo in photos if settings.is_automatic(photo.scenario)]
-    if waiting := len(automatic) - len(ready):
-        yield f"{waiting} images lack readings that are up to date, so they have no pairs; run: da2k build readings"
+    waiting, again = {photo.image for photo in automatic} - ready, f"da2k build run {workspace.folder}"
+    failed = waiting & _failed(workspace)
+    if waiting - failed:
+        yield f"{len(waiting - failed)} images lack readings that are up to date, so they have no pairs; run: {again}"
+    if failed:
+        what = "on which key points or readings failed lack readings, so they have no pairs"
+        yield f"{len(failed)} images {what}; to try them again, run: {again} --retry"
     drawn = {image for (image,) in workspace.db.run("SELECT DISTINCT image FROM pairs WHERE outcome != 'manual'")}
     wanted = {photo.image for photo in automatic if photo.image in ready and _quota(settings, photo.scenario)}
     if empty := sorted(wanted - drawn):

@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -203,14 +204,14 @@ def read_settings(path: Path) -> Settings:
     """
     content = _yaml_of(path)
     try:
-        return Settings.model_validate(content)
+        return Settings.model_validate(_plain(content))
     except ValidationError as e:
         raise BadInput(f"{path}: {'; '.join(_problem(error) for error in e.errors())}") from None
 
 
 def write_settings(path: Path, settings: Settings) -> None:
     """Write all settings, defaults included."""
-    write_atomically(path, lambda f: f.write(_dump(settings.model_dump(mode="json"))))
+    write_atomically(path, lambda f: f.write(_dump(_quoted(settings.model_dump(mode="json")))))
 
 
 def change_settings(path: Path, changes: Mapping[str, Any]) -> Settings:
@@ -226,9 +227,9 @@ def change_settings(path: Path, changes: Mapping[str, Any]) -> Settings:
         place = content
         for parent in parents:
             place = place.setdefault(parent, {})
-        place[last] = value
+        place[last] = _quoted(value)
     try:
-        settings = Settings.model_validate(content)
+        settings = Settings.model_validate(_plain(content))
     except ValidationError as e:
         raise BadInput("; ".join(_problem(error) for error in e.errors())) from None
     write_atomically(path, lambda f: f.write(_dump(content)))
@@ -245,7 +246,9 @@ def _yaml_of(path: Path) -> Any:
     from ruamel.yaml.error import YAMLError
 
     try:
-        content = YAML().load(path.read_text(encoding="utf-8"))
+        yaml = YAML()
+        yaml.preserve_quotes = True
+        content = yaml.load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise BadInput(f"{path}: no such file; is this a workspace? Begin one with: da2k build init") from None
     except (YAMLError, UnicodeDecodeError, OSError) as e:
@@ -253,6 +256,33 @@ def _yaml_of(path: Path) -> Any:
     if not isinstance(content, dict):
         raise BadInput(f"{path}: must hold keys and values")
     return content
+
+
+def _plain(content: Any) -> Any:
+    """YAML's content with its dates, which stand there without quotes, as text."""
+    if isinstance(content, Mapping):
+        return {key: _plain(value) for key, value in content.items()}
+    if isinstance(content, list):
+        return [_plain(value) for value in content]
+    return content.isoformat() if isinstance(content, date) else content
+
+
+def _quoted(content: Any) -> Any:
+    """The content with quotes around each text that a reader of YAML 1.1 or 1.2 would take for something else."""
+    import yaml
+    from ruamel.yaml.scalarstring import DoubleQuotedScalarString
+
+    if isinstance(content, Mapping):
+        return {key: _quoted(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_quoted(value) for value in content]
+    if not isinstance(content, str):
+        return content
+    try:
+        is_plain = yaml.safe_load(content) == content
+    except (yaml.YAMLError, ValueError):  # ValueError: 2026-02-30, which looks like a date
+        is_plain = False
+    return content if is_plain else DoubleQuotedScalarString(content)
 
 
 def _dump(content: Any) -> bytes:
@@ -266,13 +296,60 @@ def _dump(content: Any) -> bytes:
 
 def _problem(error: Any) -> str:
     """One validation error as "where: what", with the nearest known key for an unknown one."""
-    where = ".".join(str(part) for part in error["loc"])
-    if error["type"] == "extra_forbidden":
-        return f"{where}: unknown key; {did_you_mean(str(error['loc'][-1]), _known_keys(error['loc'][:-1]))}"
+    location, kind = error["loc"], error["type"]
+    where = ".".join(str(part) for part in location if part != "[key]")
+    if kind == "extra_forbidden":
+        return f"{where}: unknown key; {did_you_mean(str(location[-1]), _known_keys(location[:-1]))}"
     if where == "version":
         return f"version: {error['input']!r}: this da2k reads version {SETTINGS_VERSION}; use a newer da2k"
-    message = str(error["msg"]).removeprefix("Value error, ")
-    return f"{where}: {message}" if where else message
+    if location[-1:] == ("[key]",):
+        return f"{where}: a scenario's name has only letters, digits, _ . - and begins with a letter or a digit"
+    if kind == "value_error":
+        message = str(error["ctx"]["error"])
+        return f"{where}: {message}" if where else message
+    return f"{where}: {_what(where, kind, error)}"
+
+
+def _what(where: str, kind: str, error: Any) -> str:
+    """What is wrong with a value, by pydantic's type of the error."""
+    limits: Mapping[str, Any] = error.get("ctx", {})
+    if kind == "string_type" and isinstance(error["input"], int | float):
+        told = json.dumps(error["input"])
+        return f'{told} has to be text: put it in quotes, "{told}"{_EXAMPLES.get(where, "")}'
+    if kind == "string_pattern_mismatch" and where in _EXAMPLES:
+        return f'"{error["input"]}" is not of the right form{_EXAMPLES[where]}'
+    if kind == "too_short":
+        return f"at least {limits['min_length']} {where if limits['min_length'] > 1 else where.removesuffix('s')}" + (
+            " are needed" if limits["min_length"] > 1 else " is needed"
+        )
+    if kind == "literal_error":
+        return f"must be {limits['expected']}"
+    if kind == "greater_than_equal":
+        return f"must be {limits['ge']:g} or more"
+    if kind == "less_than_equal":
+        return f"must be {limits['le']:g} or less"
+    return next((told for start, told in _WANTED.items() if kind.startswith(start)), str(error["msg"]))
+
+
+_EXAMPLES = {
+    "release.version": '; three numbers, such as "0.1.0"',
+    "release.date": '; year, month and day, such as "2026-01-31"',
+    "release.name": "; letters, digits, spaces, _ . - and first a letter or a digit",
+}
+"""What the texts of a fixed form look like."""
+
+_WANTED = {
+    "model_": "must hold keys and values",
+    "dict_": "must hold keys and values",
+    "tuple_": "must be a list",
+    "string_": "must be text",
+    "int_": "must be a whole number",
+    "float_": "must be a number",
+    "finite_": "must be a finite number",
+    "bool_": "must be true or false",
+    "missing": "is missing",
+}
+"""What is wanted, by the beginning of pydantic's type of the error."""
 
 
 def _known_keys(location: tuple[str | int, ...]) -> list[str]:

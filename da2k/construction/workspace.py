@@ -67,17 +67,28 @@ class Workspace:
         return Photo(image, (height, width), self.folder / image)
 
     def changed_photos(self) -> dict[str, str]:
-        """The photographs whose file is gone or has other bytes than it was taken in with, and what to do."""
-        problems = {}
+        """The photographs whose file is gone or has other bytes than it was taken in with, and what to do.
+
+        A file of the same size and modification time is taken for the same.
+        """
+        problems, touched = {}, []
         for image, sha256, *stamp in self.db.run("SELECT image, sha256, bytes, mtime_ns FROM images"):
             path = self.folder / image
-            todo = f"put it back, or run: da2k build init {self.folder}"
+            init = f"da2k build init {self.folder}"
             try:
                 now = path.stat()
-                if [now.st_size, now.st_mtime_ns] != stamp and sha256_file(path) != sha256:
+                if [now.st_size, now.st_mtime_ns] == stamp:
+                    continue
+                if sha256_file(path) == sha256:
+                    touched.append((now.st_size, now.st_mtime_ns, image))
+                else:
+                    todo = f"put the old one back, or take the new one in with: {init}"
                     problems[image] = f"{path}: not the file that was taken in any more; {todo}"
             except OSError as e:
+                todo = f"put it back, or forget it with: {init} --remove-missing"
                 problems[image] = f"{path}: {e.strerror or e}; {todo}"
+        if not self.read_only:
+            self.db.run_many("UPDATE images SET bytes = ?, mtime_ns = ? WHERE image = ?", touched)
         return problems
 
     def file_digest(self, path: Path) -> str:

@@ -18,7 +18,7 @@ from da2k.construction.decisions import Answer
 from da2k.construction.queue import add_manual_pairs, read_pairs, record_answers
 from da2k.construction.settings import Settings
 from da2k.construction.workspace import open_workspace
-from da2k.pairs import Pair, Point
+from da2k.pairs import Point
 
 BASELINES = ("row", "centre", "haze", "sharpness")
 EXPERTS = [word for cue in BASELINES for word in ("--expert", f"baseline:{cue}")]
@@ -105,7 +105,7 @@ def test_from_photographs_to_a_release_that_scores(run, photos, tmp_path):
     assert err == []
     with open_workspace(tmp_path / "ws") as opened:
         queued = len(read_pairs(opened, queued_only=True))
-        add_manual_pairs(opened, [Pair("images/object/e.png", Point(1, 1), Point(30, 30), 2)])
+        add_manual_pairs(opened, [("images/object/e.png", Point(1, 1), Point(30, 30))])
         record_answers(
             opened, [Answer(p.id, who, "point2") for p in read_pairs(opened, queued_only=True) for who in "abc"]
         )

@@ -82,6 +82,16 @@ def test_it_writes_into_no_folder_but_its_own(tmp_path):
     assert [p.name for p in (tmp_path / "mine").iterdir()] == ["annotations.json"]
 
 
+def test_a_folder_with_depth_of_one_s_own_is_not_taken_for_a_demo(tmp_path):
+    mine = tmp_path / "mine"
+    for name in ("exact_depth/predictions.yaml", "workspace/mine.txt"):
+        (mine / name).parent.mkdir(parents=True)
+        (mine / name).write_text("mine")
+    with pytest.raises(BadInput, match="is not from the demo"):
+        run_demo(mine)
+    assert (mine / "workspace/mine.txt").read_text() == (mine / "exact_depth/predictions.yaml").read_text() == "mine"
+
+
 def test_the_audit_s_interval_covers_the_true_rate_over_many_seeds(tmp_path, demo, depths):
     """The true rate is that of all unanimous pairs, which the exact depth knows without any audit."""
     folder = tmp_path / "ws"

@@ -217,3 +217,20 @@ def test_audited_pairs_are_about_the_share_asked_for():
     ]
     assert {pair.outcome for pair in drawn} == {"unanimous"}
     assert binomtest(sum(pair.audited for pair in drawn), len(drawn), 0.2).pvalue > 1e-3
+
+
+def test_thousands_of_key_points_of_which_few_pairs_are_far_enough_apart_need_little_memory():
+    import tracemalloc
+
+    rows, cols = np.mgrid[0:64, 0:64] * 10
+    points = np.stack([rows.ravel(), cols.ravel()], axis=-1)
+    values = np.random.default_rng(0).random(len(points)) + 1
+    experts = [[(DepthKind.METRIC_DEPTH, values)], [(DepthKind.METRIC_DEPTH, values[::-1].copy())]]
+    read = ReadImage("images/indoor/a.png", "0" * 64, (640, 640), points, experts)
+    tracemalloc.start()
+    drawn = draw_pairs(read, SelectionSettings(min_distance=1.0, attempts=10**6), 10**6, 0)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert drawn
+    assert all(np.hypot(*np.subtract(p.point1, p.point2)) >= 640 for p in drawn)
+    assert peak < 100e6, "all 8 million pairs as a list of numbers take several times that"

@@ -43,7 +43,7 @@ def workspace(make_workspace):
     rest = [drawn(B, n, "unanimous") for n in (3, 4)] + [drawn(A, n, "too_close") for n in (5, 6, 7)]
     write_pairs(workspace, [*disputed, *audited, *rest, drawn(A, 8, "disputed")])
     chosen = Pair(C, Point(1, 1), Point(2, 2), 1)
-    add_manual_pairs(workspace, [chosen])
+    add_manual_pairs(workspace, [(chosen.image, chosen.point1, chosen.point2)])
     answer(workspace, disputed[0], "point1", "point1", "point1")
     answer(workspace, disputed[1], "cannot_tell")
     answer(workspace, disputed[2], "point2", "point2")

@@ -211,7 +211,7 @@ def test_odd_names_are_names_like_any_other(workspace, tmp_path):
     report = init(workspace, tmp_path / "photos")
     assert set(report.images) == {f"images/object/{name}" for name in ODD}
     with open_workspace(workspace) as opened:
-        add_manual_pairs(opened, [Pair(image, Point(1, 2), Point(3, 4), 1) for image in report.images])
+        add_manual_pairs(opened, [(image, Point(1, 2), Point(3, 4)) for image in report.images])
         for pair in read_pairs(opened):
             assert image_of(pair.id) == pair.image
             assert scenario_of(pair.image) == "object"
@@ -317,7 +317,7 @@ def fill(workspace, *images):
             write_pairs(
                 opened, [DrawnPair(pair.id, image, pair.point1, pair.point2, "disputed", (1, 2), 4.0, False, True)]
             )
-        add_manual_pairs(opened, [Pair(image, Point(1, 1), Point(7, 7), 1) for image in images])
+        add_manual_pairs(opened, [(image, Point(1, 1), Point(7, 7)) for image in images])
         record_answers(opened, [Answer(pair.id, "ann", "point1") for pair in read_pairs(opened)])
 
 

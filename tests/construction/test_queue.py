@@ -37,31 +37,46 @@ def test_pairs_come_back_as_they_were_stored_in_the_paper_s_order(workspace):
     assert read_pairs(workspace, queued_only=True) == [pairs[1], pairs[0]]
 
 
-def test_a_chosen_pair_is_queued_once_and_without_its_order(workspace):
-    pair = Pair(B, Point(9, 1), Point(2, 3), 1)
-    assert add_manual_pairs(workspace, [pair]) == 1
-    assert add_manual_pairs(workspace, [pair, pair.swapped(), Pair(B, Point(0, 0), Point(0, 1), 2)]) == 1
-    assert [(p.point1, p.outcome, p.votes) for p in read_pairs(workspace)] == [
-        (Point(0, 0), "manual", ()),
-        (Point(2, 3), "manual", ()),
-    ]
+def test_a_chosen_pair_is_queued_once_in_the_queue_s_order(workspace):
+    high, low = Point(2, 3), Point(9, 1)
+    (pair,) = add_manual_pairs(workspace, [(B, low, high)])
+    assert (pair.point1, pair.point2, pair.outcome, pair.votes, pair.queued) == (high, low, "manual", (), True)
+    assert add_manual_pairs(workspace, [(B, high, low), (B, low, high)]) == [pair]
+    add_manual_pairs(workspace, [(B, Point(0, 0), Point(0, 1))])
+    assert [p.point1 for p in read_pairs(workspace)] == [Point(0, 0), high]
+
+
+def test_an_answer_that_names_a_pixel_releases_that_pixel_as_the_closer_one(workspace):
+    """In whatever order a person gave the two points."""
+    low, high = Point(9, 1), Point(2, 3)
+    (pair,) = add_manual_pairs(workspace, [(B, low, high)])
+    record_answers(workspace, [Answer(pair.id, who, pair.naming(low)) for who in "abc"])
+    decision = read_decisions(workspace)[pair.id]
+    assert (decision.state, getattr(pair, decision.closer)) == (State.KEPT, low)
+    with pytest.raises(BadInput, match="neither of its points"):
+        pair.naming(Point(0, 0))
 
 
 def test_a_chosen_pair_that_was_drawn_before_is_queued_as_chosen(workspace):
     seen = drawn(A, Point(0, 0), Point(9, 9), outcome="unanimous", votes=(1, 1, 1, 1), ratio=1.5)
     write_pairs(workspace, [seen])
-    assert add_manual_pairs(workspace, [Pair(A, Point(9, 9), Point(0, 0), 1)]) == 1
+    add_manual_pairs(workspace, [(A, Point(9, 9), Point(0, 0))])
     assert [(p.id, p.outcome, p.votes, p.queued) for p in read_pairs(workspace)] == [(seen.id, "manual", (), True)]
-    assert add_manual_pairs(workspace, [Pair(A, Point(9, 9), Point(0, 0), 1)]) == 0
 
 
 @pytest.mark.parametrize(
     ("image", "point", "message"),
-    [(A, Point(30, 0), "outside"), (A, Point(0, 40), "outside"), ("images/indoor/z.png", Point(0, 0), "not an image")],
+    [
+        (A, Point(30, 0), "outside"),
+        (A, Point(0, 40), "outside"),
+        (A, Point(-1, 0), "outside"),
+        (A, Point(1, 1), "two different"),
+        ("images/indoor/z.png", Point(0, 0), "not an image"),
+    ],
 )
 def test_a_chosen_pair_must_lie_in_a_photograph(workspace, image, point, message):
     with pytest.raises(BadInput, match=message):
-        add_manual_pairs(workspace, [Pair(A, Point(0, 0), Point(1, 1), 1), Pair(image, point, Point(1, 1), 1)])
+        add_manual_pairs(workspace, [(A, Point(0, 0), Point(1, 1)), (image, point, Point(1, 1))])
     assert read_pairs(workspace) == []
 
 
@@ -69,7 +84,7 @@ def test_answers_are_one_a_person_and_decide_queued_pairs(workspace):
     asked = drawn(A, Point(2, 2), Point(5, 0), queued=True)
     other = drawn(A, Point(2, 2), Point(6, 0))
     write_pairs(workspace, [asked, other])
-    record_answers(workspace, [Answer(asked.id, "ann", "point1"), Answer(other.id, "ann", "point2")])
+    assert record_answers(workspace, [Answer(asked.id, "ann", "point1"), Answer(other.id, "ann", "point2")]) == 1
     record_answers(workspace, [Answer(asked.id, "ann", "point2"), Answer(asked.id, "bob", "point2", seconds=2.5)])
     assert [a.says for a in read_answers(workspace)[asked.id]] == ["point2", "point2"]
     assert {key: d.state for key, d in read_decisions(workspace).items()} == {asked.id: State.UNCHECKED}
@@ -105,6 +120,16 @@ def test_answers_survive_their_pair(workspace):
 def test_an_answer_must_say_one_of_four_things_about_a_known_image(workspace):
     with pytest.raises(BadInput, match="none of point1"):
         record_answers(workspace, [Answer(f"{A}#0,0-1,1", "ann", "maybe")])
-    with pytest.raises(BadInput, match="not in this workspace"):
-        record_answers(workspace, [Answer("images/indoor/z.png#0,0-1,1", "ann", "point1")])
+    good = Answer(f"{A}#0,0-1,1", "ann", "point1")
+    with pytest.raises(BadInput, match='source "Exact" is no'):
+        record_answers(workspace, [good, Answer(good.pair, "ann", "point1", "Exact")])
+    for pair, person, message in (
+        ("images/indoor/z.png#0,0-1,1", "ann", "not an image of this workspace"),
+        (f"{A}#0,0-1,11269", "ann", "outside the image"),
+        (f"{A}#1,1-0,0", "ann", "smaller point first"),
+        (f"{A}#0,0", "ann", "no id of a pair"),
+        (good.pair, " ", "whose it is"),
+    ):
+        with pytest.raises(BadInput, match=message):
+            record_answers(workspace, [good, Answer(pair, person, "point1")])
     assert read_answers(workspace) == {}

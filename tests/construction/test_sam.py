@@ -158,6 +158,24 @@ def test_the_best_mask_of_a_prompt_speaks_for_its_point(sam: Any) -> None:
     assert as_dict(found) == mapped_back(masks, photo, 16)
 
 
+def test_masks_of_equal_predicted_iou(sam: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ties in the suppression are the package's; of a point's equal masks the largest is kept."""
+    decode = sam.mask_decoder.forward
+
+    def all_alike(**given: Any) -> tuple[Any, Any]:
+        logits, iou = decode(**given)
+        return logits, torch.full_like(iou, 0.9)
+
+    monkeypatch.setattr(sam.mask_decoder, "forward", all_alike)
+    for overlap in (0.7, 1.0):
+        settings, photo = SETTINGS.model_copy(update={**LAX, "box_nms_thresh": overlap}), photo_of(300, 400)
+        masks = of_the_package(sam, photo, settings)
+        found = SamSampler(sam, settings).sample(photo)
+        assert as_dict(found) == mapped_back(masks, photo, 16)
+        assert set(found.predicted_iou) == {np.float32(0.9)}
+    assert len(found.points) < len(masks)
+
+
 def test_at_the_published_resolution() -> None:
     """1024 pixels and 256 x 256 masks, as the published networks have them."""
     sam, settings = tiny_sam(1024, width=16), SamSettings(points_per_side=8)

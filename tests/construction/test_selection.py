@@ -330,7 +330,7 @@ def test_a_manual_pair_survives_every_selection_and_is_never_replaced(make_desk)
     chosen = [Pair(A, drawn.point1, drawn.point2, 1), Pair(A, Point(0, 0), Point(47, 63), 1)]
     desk.workspace.db.run("DELETE FROM pairs")
     desk.workspace.db.run("DELETE FROM work")
-    add_manual_pairs(desk.workspace, chosen)
+    add_manual_pairs(desk.workspace, [(pair.image, pair.point1, pair.point2) for pair in chosen])
     manual = desk.pairs()
     desk.select()
     assert [pair for pair in desk.pairs() if pair.outcome == "manual"] == manual

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from da2k.errors import BadInput
-from da2k.pairs import SCENARIOS, Pair, Point, scenario_of, scenario_order
+from da2k.pairs import SCENARIOS, Pair, Point, pair_id, read_pair_id, scenario_of, scenario_order
 
 points = st.builds(Point, st.integers(0, 5000), st.integers(0, 5000))
 
@@ -52,3 +52,19 @@ def test_a_pair_needs_a_closer_point_and_pixels():
         Pair("images/indoor/x.jpg", Point(0, 0), Point(1, 1), 3)
     with pytest.raises(BadInput, match="negative"):
         Pair("images/indoor/x.jpg", Point(-1, 0), Point(1, 1), 1)
+
+
+@given(st.text(min_size=1), st.tuples(*[st.integers(0, 2**31 - 1)] * 2), st.tuples(*[st.integers(0, 2**31 - 1)] * 2))
+def test_a_pair_s_id_is_read_back_whatever_the_image_is_called(image, one, other):
+    one, other = Point(*one), Point(*other)
+    if one != other:
+        assert pair_id(image, one, other) == pair_id(image, other, one)
+        assert read_pair_id(pair_id(image, one, other)) == (image, *sorted((one, other)))
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a#1,2-1,2", "a#3,4-1,2", "a#1,2", "#1,2-3,4", "a#01,2-3,4", "a#-1,2-3,4", "a#1,2-3,4 "]
+)
+def test_what_is_no_pair_s_id_is_refused(text):
+    with pytest.raises(BadInput, match="no id of a pair"):
+        read_pair_id(text)

@@ -7,22 +7,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from da2k.construction.release.account import missing_settings
+from da2k.construction.release.account import missing_settings, without_votes
 from da2k.construction.release.card import write_card
-from da2k.construction.release.checksums import SUMS, holds, read_sums, write_sums
+from da2k.construction.release.checksums import SUMS, holds, strays, write_sums
 from da2k.construction.release.contents import Contents, ScenarioCount, gather
 from da2k.construction.release.counts_figure import draw_counts
 from da2k.construction.release.croissant import ACTIVITY, write_croissant
 from da2k.construction.release.provenance import left_out_table, released_table
 from da2k.construction.release.staging import install, recover, staged, sync
-from da2k.construction.workspace import Workspace
+from da2k.construction.workspace import IMAGES, Workspace
 from da2k.datasets.da2k import ANNOTATIONS, write_annotations
 from da2k.errors import BadInput
 from da2k.files import sha256_file
 
 CROISSANT = "croissant.json"
-_LITTER = {".DS_Store", "Thumbs.db", "desktop.ini"}
-"""Files that file managers leave in any folder they show."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +58,6 @@ def make_release(
     draft: bool = False,
     replace: bool = False,
     link: bool = False,
-    stale: Sequence[str] = (),
 ) -> ReleaseReport:
     """Write the pairs that people have decided as a benchmark in the official format, with all that belongs to it.
 
@@ -74,20 +71,21 @@ def make_release(
         replace: put it in the place of another release, which goes. Nothing but a release is ever replaced.
         link: hard-link the photographs instead of copying them, where the file system can; changing one then changes
             the other.
-        stale: what of the selection is out of date with the settings, a line each; the release is refused then.
 
     Raises:
         BadInput: there is nothing to release or something keeps it from being made (see `gather`), `out` is taken,
             or it cannot be written.
     """
     target = out.resolve()
+    _require_outside_images(target, workspace, out)
     try:
         recover(target)
-        contents = gather(workspace, draft=draft, stale=stale)
+        contents = gather(workspace, draft=draft)
         with staged(target) as folder:
             _require_free(target)
             sums = _write_texts(contents, folder)
             if holds(target, sums):
+                _require_no_strays(target)
                 return _report(contents, out, sums, unchanged=True)
             if target.is_dir() and any(target.iterdir()):
                 _require_replaceable(target, replace)
@@ -161,6 +159,13 @@ def _copy(source: Path, target: Path) -> str:
     return sha256.hexdigest()
 
 
+def _require_outside_images(target: Path, workspace: Workspace, out: Path) -> None:
+    """Refuse a folder inside the workspace's photographs, where the release's would be taken in as more of them."""
+    images = workspace.folder / IMAGES
+    if any(folder.exists() and images.exists() and folder.samefile(images) for folder in (target, *target.parents)):
+        raise BadInput(f"{out}: lies in {images}, among the photographs of the workspace; choose another folder")
+
+
 def _require_free(out: Path) -> None:
     """Refuse a name under which something else than a release of ours is."""
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
@@ -175,12 +180,13 @@ def _require_replaceable(out: Path, replace: bool) -> None:
     """Refuse to replace a release unasked, or one in which there is something else."""
     if not replace:
         raise BadInput(f"{out}: holds another release; choose another folder, or replace it with --replace")
-    listed = {SUMS, *read_sums((out / SUMS).read_bytes())}
-    for folder, folders, names in os.walk(out):
-        for name in [*names, *(each for each in folders if Path(folder, each).is_symlink())]:
-            inside = Path(folder, name).relative_to(out).as_posix()
-            if inside not in listed and name not in _LITTER:
-                raise BadInput(f"{out}: {inside} is not of the release and would be lost; move it away")
+    _require_no_strays(out)
+
+
+def _require_no_strays(out: Path) -> None:
+    if found := strays(out):
+        more = f" ({len(found) - 1} more like it)" if len(found) > 1 else ""
+        raise BadInput(f"{out}: {found[0]} is not of the release that is there; move it away{more}")
 
 
 def _is_ours(out: Path) -> bool:
@@ -200,6 +206,7 @@ def _report(
         notes.append("the same release is there already; nothing was written")
     if copied:
         notes.append(f"{len(copied)} photographs were copied, since they cannot be linked ({copied[0]})")
+    notes += without_votes(contents)
     if missing := missing_settings(contents):
         notes.append(f"Croissant 1.1 requires what da2k.yaml leaves open: {', '.join(missing)}")
     return ReleaseReport(

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from da2k.construction.decisions import State
-from da2k.construction.release.contents import UNDECIDED, Contents
+from da2k.construction.release.contents import Contents
 from da2k.construction.release.provenance import EXACT
 from da2k.construction.settings import KeyPointSettings, Settings
 
@@ -82,18 +82,34 @@ def how_often_wrong_together(contents: Contents) -> str:
             "wrong together."
         )
     low, high = audit.interval
-    missing = audit.dropped + audit.waiting
+    rest = [
+        f"{count} more {'was' if count == 1 else 'were'} {what}"
+        for count, what in ((audit.dropped, "dropped by people"), (audit.waiting, "audited and not checked yet"))
+        if count
+    ]
     return (
         f"On {audit.wrong} of {audit.decided} audited unanimous pairs all experts were wrong together: "
         f"{100 * audit.rate:.1f} % ({100 * audit.level:g} % Wilson interval {100 * low:.1f} to {100 * high:.1f} %, "
         "which takes pairs for independent)"
-        + (f"; {missing} more were audited and are not decided." if missing else ".")
+        + "".join(f"; {told}" for told in rest)
+        + ". This is the rate among the unanimous pairs that were drawn."
     )
 
 
 def caveats(contents: Contents) -> list[str]:
     """What a reader has to know before believing a number."""
     return list(_caveats(contents))
+
+
+def without_votes(contents: Contents) -> list[str]:
+    """That photographs could not be voted on, if so."""
+    if not contents.unread:
+        return []
+    one = contents.unread == 1
+    return [
+        f"{contents.unread} of {contents.automatic} photographs of automatic scenarios {'has' if one else 'have'} no "
+        f"votes, since an expert failed on {'it' if one else 'them'}."
+    ]
 
 
 def missing_settings(contents: Contents) -> list[str]:
@@ -109,8 +125,9 @@ def _caveats(contents: Contents) -> Iterator[str]:
         sum(getattr(count, name) for count in counts) for name in ("disputed", "manual", "unanimous")
     )
     if contents.draft:
-        lacking = sum(contents.undecided[state] for state in UNDECIDED if state in contents.undecided)
-        yield f"This is a DRAFT, without {_pairs(lacking)} that people have not decided yet. Publish no numbers on it."
+        lacking = f", without {_pairs(contents.lacking)} that people have not decided yet" if contents.lacking else ""
+        yield f"This is a DRAFT{lacking}. Publish no numbers on it."
+    yield from without_votes(contents)
     if disputed:
         yield (
             f"{_pairs(disputed).capitalize()} are in it because these models disagree on them: "

@@ -15,7 +15,7 @@ FILES = {
     "provenance.parquet": "one row a released pair: votes, who decided, difficulty",
     "left-out.parquet": "one row a pair that was decided and is not released, with the reason",
     "croissant.json": "Croissant 1.1 metadata",
-    "counts.png": "the counts below, drawn",
+    "counts.png": "the counts above, drawn",
     "SHA256SUMS": "checksums of all files; verify with `sha256sum --check SHA256SUMS`",
 }
 
@@ -96,7 +96,8 @@ def _body(contents: Contents) -> Iterator[str]:
     release = contents.settings.release
     yield from (f"# {escape(release.name)} {contents.version}", "")
     if contents.draft:
-        yield from ("> **DRAFT.** Pairs that belong in it still lack their checks; it is not for publishing.", "")
+        lacking = "Pairs that belong in it still lack their checks; it" if contents.lacking else "It"
+        yield from (f"> **DRAFT.** {lacking} is not for publishing.", "")
     if release.description.strip():
         yield from (escape(release.description), "")
     yield (

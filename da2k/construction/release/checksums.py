@@ -1,5 +1,6 @@
 """`SHA256SUMS`: the SHA-256 of every file of a folder, as `sha256sum --check` reads it."""
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,6 +9,8 @@ from da2k.errors import BadInput
 from da2k.files import sha256_file
 
 SUMS = "SHA256SUMS"
+_LITTER = {".DS_Store", "Thumbs.db", "desktop.ini"}
+"""Files that file managers leave in any folder they show."""
 _WRITTEN = {"\\": "\\\\", "\n": "\\n", "\r": "\\r"}
 _MEANT = {written: meant for meant, written in _WRITTEN.items()}
 
@@ -39,10 +42,25 @@ def read_sums(sums: bytes) -> dict[str, str]:
 
 
 def holds(folder: Path, sums: bytes) -> bool:
-    """Whether a folder has these checksums in its `SHA256SUMS` and all files have them."""
+    """Whether a folder has these checksums in its `SHA256SUMS` and all files it names have them."""
     try:
         return (folder / SUMS).read_bytes() == sums and all(
             sha256_file(folder / name) == digest for name, digest in read_sums(sums).items()
         )
     except (OSError, BadInput):
         return False
+
+
+def strays(folder: Path) -> list[str]:
+    """Files and links in a folder that its `SHA256SUMS` does not name, by name.
+
+    Raises:
+        OSError: it has none.
+    """
+    listed = {SUMS, *read_sums((folder / SUMS).read_bytes())}
+    found = []
+    for inside, folders, names in os.walk(folder):
+        links = (name for name in folders if Path(inside, name).is_symlink())
+        paths = (Path(inside, name).relative_to(folder).as_posix() for name in (*names, *links) if name not in _LITTER)
+        found += [path for path in paths if path not in listed]
+    return sorted(found)

@@ -8,8 +8,12 @@ from pathlib import Path
 
 from da2k.construction.audit import Audit, estimate_errors
 from da2k.construction.decisions import Answer, Decision, State
-from da2k.construction.queue import DrawnPair, read_answers, read_decisions, read_pairs
+from da2k.construction.experts import expert_ways
+from da2k.construction.funnel import out_of_date
+from da2k.construction.keypoints import STAGE as KEYPOINTS
+from da2k.construction.queue import DrawnPair, left_out, read_answers, read_decisions, read_pairs
 from da2k.construction.release.provenance import DecidedPair, decided_by, pseudonyms, public_names
+from da2k.construction.readings import stage_of
 from da2k.construction.settings import Settings
 from da2k.construction.workspace import Workspace
 from da2k.datasets.da2k import Benchmark
@@ -56,6 +60,8 @@ class Contents:
         undecided: queued pairs by what they lack; empty if it is no draft.
         photos: image → SHA-256 of its file, for the images of the released pairs.
         audit: how often the experts are wrong together.
+        automatic: photographs of automatic scenarios that were taken in.
+        unread: of those, the ones without votes, since an expert failed on them or key points could not be found.
     """
 
     settings: Settings
@@ -67,11 +73,18 @@ class Contents:
     undecided: Mapping[State, int]
     photos: Mapping[str, str]
     audit: Audit
+    automatic: int
+    unread: int
 
     @property
     def version(self) -> str:
         """The version of the settings; "-draft" is appended to it in a draft (a pre-release of semver.org)."""
         return f"{self.settings.release.version}{'-draft' if self.draft else ''}"
+
+    @property
+    def lacking(self) -> int:
+        """Queued pairs that are not decided, which only a draft leaves out."""
+        return sum(self.undecided.values())
 
     @cached_property
     def labels(self) -> str:
@@ -94,7 +107,7 @@ class Contents:
         return dict(sorted(counts.items()))
 
 
-def gather(workspace: Workspace, *, draft: bool = False, stale: Sequence[str] = ()) -> Contents:
+def gather(workspace: Workspace, *, draft: bool = False) -> Contents:
     """What a release of a workspace would hold now.
 
     Pairs are released when people, or a known depth, have decided them; unanimous ones only if they were audited and
@@ -103,15 +116,19 @@ def gather(workspace: Workspace, *, draft: bool = False, stale: Sequence[str] = 
     Args:
         workspace: open; nothing is written.
         draft: leave out queued pairs that lack their checks, instead of refusing.
-        stale: what of the selection is out of date with the settings, a line each.
 
     Raises:
-        BadInput: something is out of date, a photograph has changed, queued pairs lack answers and it is no draft, or
-            there is nothing to release.
+        Da2kError: something is out of date or that cannot be told, a photograph has changed, queued pairs lack answers
+            and it is no draft, or there is nothing to release.
     """
+    with workspace.db.snapshot():
+        return _gather(workspace, draft)
+
+
+def _gather(workspace: Workspace, draft: bool) -> Contents:
     settings = workspace.settings
     pairs = read_pairs(workspace, queued_only=True)
-    _require_up_to_date(workspace, pairs, stale)
+    _require_up_to_date(workspace, pairs)
     decisions, answers = read_decisions(workspace), read_answers(workspace)
     undecided = Counter(decisions[pair.id].state for pair in pairs if decisions[pair.id].state in UNDECIDED)
     if undecided and not draft:
@@ -134,13 +151,16 @@ def gather(workspace: Workspace, *, draft: bool = False, stale: Sequence[str] = 
         undecided={state: undecided[state] for state in UNDECIDED if undecided[state]},
         photos={each.drawn.image: digests[each.drawn.image] for each in released},
         audit=estimate_errors(pairs, decisions),
+        automatic=sum(settings.is_automatic(photo.scenario) for photo in workspace.images()),
+        unread=len(_failed(workspace)),
     )
 
 
-def _require_up_to_date(workspace: Workspace, pairs: Sequence[DrawnPair], stale: Sequence[str]) -> None:
+def _require_up_to_date(workspace: Workspace, pairs: Sequence[DrawnPair]) -> None:
+    stale = out_of_date(workspace)
     voters = len(workspace.settings.experts)
     if any(pair.votes and len(pair.votes) != voters for pair in pairs):
-        stale = [*stale, f"pairs were not voted on by the {voters} experts of da2k.yaml"]
+        stale.append(f"pairs were not voted on by the {voters} experts of da2k.yaml")
     if stale:
         raise BadInput(f"{workspace.folder}: out of date: {'; '.join(stale)}; run: da2k build run {workspace.folder}")
     changed = list(workspace.changed_photos().values())
@@ -155,6 +175,13 @@ def _models(workspace: Workspace) -> tuple[ModelRecord | None, ...]:
     return tuple(None if record is None else ModelRecord.model_validate_json(record) for record in records)
 
 
+def _failed(workspace: Workspace) -> set[str]:
+    """The images without votes: a stage before the selection failed on them."""
+    stages = {KEYPOINTS, *(stage_of(way) for way in expert_ways(workspace.settings))}
+    failed = workspace.db.run("SELECT stage, image FROM work WHERE failure IS NOT NULL")
+    return {image for stage, image in failed if stage in stages}
+
+
 def _lacking(undecided: Mapping[State, int], queued: int, workspace: Workspace) -> str:
     what = ", ".join(f"{undecided[state]} {_LACKS[state]}" for state in UNDECIDED if undecided[state])
     return (
@@ -166,10 +193,7 @@ def _lacking(undecided: Mapping[State, int], queued: int, workspace: Workspace) 
 def _decided(
     pair: DrawnPair, decision: Decision, answers: Sequence[Answer], names: Mapping[str, str], settings: Settings
 ) -> DecidedPair:
-    reason = decision.reason
-    if decision.state is State.KEPT and pair.outcome == "unanimous" and not settings.release.audited:
-        reason = "audited"
-    return DecidedPair(pair, decision, decided_by(answers, names), reason)
+    return DecidedPair(pair, decision, decided_by(answers, names), left_out(pair, decision, settings))
 
 
 def _count(drawn: Sequence[DrawnPair]) -> ScenarioCount:

@@ -112,7 +112,8 @@ def _description(contents: Contents) -> str:
         f"{len(contents.released)} pairs of pixels on {len(contents.photos)} photographs; of each pair it is known "
         "which of the two is closer to the camera."
     )
-    draft = "DRAFT, not for publishing: pairs that belong in it lack their checks." if contents.draft else ""
+    lacking = ": pairs that belong in it lack their checks" if contents.lacking else ""
+    draft = f"DRAFT, not for publishing{lacking}." if contents.draft else ""
     return " ".join(filter(None, (draft, contents.settings.release.description.strip(), about)))
 
 

@@ -178,7 +178,7 @@ def pseudonyms(answers: Iterable[Answer], seed: int) -> dict[str, str]:
     """
     given = sorted((a.pair, a.person, a.says, a.source, str(a.seconds), str(a.given), str(a.photo)) for a in answers)
     salt = digest(seed, given)
-    people = sorted({row[1] for row in given if row[3] == "person"}, key=lambda person: digest(salt, person))
+    people = sorted({row[1] for row in given if row[3] != "exact"}, key=lambda person: digest(salt, person))
     return {person: f"annotator-{number}" for number, person in enumerate(people, 1)}
 
 

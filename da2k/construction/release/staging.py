@@ -9,6 +9,9 @@ from pathlib import Path
 from da2k.datasets.disk import locked
 from da2k.errors import BadInput
 
+_GONE = "gone"
+"""A former release that is being deleted; it is never put back."""
+
 
 @contextmanager
 def staged(target: Path) -> Iterator[Path]:
@@ -81,9 +84,13 @@ def _recover(target: Path, place: Path) -> None:
     """Leave nothing of an earlier run, but the former `target` if it was moved away and nothing took its place."""
     if not place.exists():
         return
-    strangers = sorted({path.name for path in place.iterdir()} - {"new", "old"})
+    strangers = sorted({path.name for path in place.iterdir()} - {"new", "old", _GONE})
     if strangers:
         raise BadInput(f"{place}: holds {strangers[0]}, which is not da2k's; move it away")
-    if (place / "old").is_dir() and not target.exists():
-        (place / "old").rename(target)
+    if (place / _GONE).exists():
+        shutil.rmtree(place / _GONE)
+    if (place / "old").is_dir():
+        # Under another name before any of it is deleted: what is called "old" is whole and may be put back.
+        (place / "old").rename(place / _GONE if target.exists() else target)
+        sync(place)
     shutil.rmtree(place)
