@@ -10,6 +10,7 @@ import typer
 
 from da2k.cli.build_output import Screen, print_funnel, print_intake, print_next, print_release, remark
 from da2k.cli.score import BatchSize, Device, parse_batch_size
+from da2k.errors import BadInput
 
 if TYPE_CHECKING:
     from da2k.construction.workspace import Workspace
@@ -74,7 +75,7 @@ def init(
     ] = [],  # noqa: B006 - typer copies it
     expert: Experts = [],  # noqa: B006
     min_side: Annotated[
-        int | None, typer.Option(min=1, help="Refuse photographs whose shorter side has fewer pixels.")
+        int | None, typer.Option(min=1, help="Refuse photographs whose shorter side has fewer pixels; 480, if not set.")
     ] = None,
     link: Annotated[bool, typer.Option("--link", help="Make hard links instead of copies.")] = False,
     remove_missing: Annotated[
@@ -129,8 +130,11 @@ def keypoints(
 
     Example: da2k build keypoints bench/ --keypoints grid --cells 16
     """
-    from da2k.construction.keypoints import STAGE, place_keypoints
+    from da2k.construction.adjust import differing, planned
+    from da2k.construction.keypoints import STAGE, check_keypoints, place_keypoints
 
+    if method is KeyPointMethod.GRID and (sam or checkpoint):
+        raise typer.BadParameter("grid needs neither --sam nor --checkpoint", param_hint="--keypoints")
     chosen = method or (KeyPointMethod.SAM if sam or checkpoint else None)
     changes = {
         "keypoints.method": chosen and chosen.value,
@@ -138,7 +142,13 @@ def keypoints(
         "keypoints.sam.model": sam and sam.value,
         "keypoints.sam.checkpoint": checkpoint and str(checkpoint),
     }
-    with _opened(workspace, changes) as opened, Screen() as screen:
+
+    def checked(opened: "Workspace") -> Changes:
+        if differing(opened.settings, changes):
+            check_keypoints(opened, planned(opened.folder, changes).keypoints)
+        return changes
+
+    with _opened(workspace, checked) as opened, Screen() as screen:
         screen.say(place_keypoints(opened, device=device, retry=retry, progress=screen.bar(STAGE)))
 
 
@@ -270,19 +280,21 @@ def status(
 
     if plot and plot.suffix.lower() != ".png":
         raise typer.BadParameter(f"{plot} does not end with .png", param_hint="--plot")
+    if plot and not plot.parent.is_dir():
+        raise BadInput(f"{plot}: there is no folder {plot.parent} to write it into")
     with open_workspace(workspace, read_only=True) as opened:
         found = funnel(opened)
-        name = opened.settings.release.name
-    if plot:
-        from da2k.construction.funnel_figure import write_funnel
-
-        write_funnel(found, name, plot)
-    if json:
-        typer.echo(dumps(found.as_json(), indent=1, ensure_ascii=False))
-    else:
-        print_funnel(found, workspace)
         if plot:
-            typer.echo(f"plot: {plot}")
+            from da2k.construction.funnel_figure import write_funnel
+
+            write_funnel(found, opened.settings.release.name, plot)
+        if json:
+            typer.echo(dumps(found.as_json(), indent=1, ensure_ascii=False))
+            return
+        print_funnel(found, workspace)
+        print_next(opened, up_to_date=not found.due and not found.unknown)
+    if plot:
+        typer.echo(f"plot: {plot}")
 
 
 Changes = Mapping[str, Any]

@@ -24,6 +24,7 @@ class Screen:
     def __init__(self) -> None:
         self._bar = ExitStack()
         self._failed = False
+        self._told: set[tuple[str, str]] = set()
 
     def __enter__(self) -> "Screen":
         return self
@@ -48,7 +49,7 @@ class Screen:
         return told
 
     def say(self, report: "StageReport") -> None:
-        """One line on stdout; notes and failed images on stderr."""
+        """One line on stdout; notes, and failed images for reasons not told yet, on stderr."""
         self._bar.close()
         parts = {
             "made": report.made,
@@ -61,7 +62,9 @@ class Screen:
         typer.echo(f"{report.stage}: {told or 'nothing to do'}")
         for note in report.notes:
             remark(f"{report.stage}: {note}")
-        _list("failed", [f"{image}: {why}" for image, why in sorted(report.failures.items())])
+        news = sorted(report.failures.items() - self._told)
+        _list("failed", [_with_place(image, why) for image, why in news])
+        self._told.update(news)
         self._failed = self._failed or bool(report.failures)
 
 
@@ -91,6 +94,7 @@ def print_intake(report: "IntakeReport", folder: Path) -> None:
     _list("duplicate", [f"{path}: the same bytes as {image}; not taken in" for path, image in report.duplicates])
     _list("alike", [f"{near.image}: looks like {near.other} ({near.bits} of 64 bits differ)" for near in report.near])
     _list("refused", [f"{refusal.path}: {refusal.why}" for refusal in report.refused])
+    _list("skipped", [f"{refusal.path}: {refusal.why}" for refusal in report.skipped])
     _list("gone", [f"{image}: put it back, or forget it with --remove-missing" for image in report.missing])
     if report.images:
         typer.echo(f"next: da2k build run {folder}")
@@ -98,8 +102,8 @@ def print_intake(report: "IntakeReport", folder: Path) -> None:
         raise typer.Exit(1)
 
 
-def print_next(workspace: "Workspace") -> None:
-    """What is left for people to do."""
+def print_next(workspace: "Workspace", *, up_to_date: bool = True) -> None:
+    """What is left for people to do; only what is `up_to_date` can be released."""
     from da2k.construction.decisions import State
     from da2k.construction.queue import read_decisions, read_pairs
 
@@ -113,7 +117,7 @@ def print_next(workspace: "Workspace") -> None:
     ]
     if waiting:
         typer.echo(f"next: {waiting} of {len(decisions)} queued pairs wait for people")
-    elif decisions:
+    elif decisions and up_to_date:
         typer.echo(f"next: all {len(decisions)} queued pairs are decided: da2k build release {workspace.folder} OUT")
     if by_hand:
         typer.echo(f"next: {len(by_hand)} photographs of manual scenarios wait for people to choose pairs")
@@ -163,8 +167,14 @@ def print_funnel(found: "Funnel", folder: Path) -> None:
         typer.echo(f"next: da2k build run {folder}")
     if found.unknown:
         typer.echo(f"what is out of date cannot be told: {found.unknown}")
-    _list("failed", [f"{each.image}: {each.stage}: {each.why}" for each in found.failures])
+    _list("failed", [f"{each.stage}: {_with_place(each.image, each.why)}" for each in found.failures])
     _list("changed", list(found.changed.values()))
+
+
+def _with_place(image: str, why: str) -> str:
+    """Why an image failed, with its path, which may stand there already."""
+    folder, found, _ = why.partition(f"{image}: ")
+    return why if found and ": " not in folder else f"{image}: {why}"
 
 
 def _list(label: str, lines: Sequence[str]) -> None:

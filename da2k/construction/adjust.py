@@ -11,7 +11,14 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from da2k.construction.experts import check_ways, expert_ways
-from da2k.construction.settings import FILE_NAME, ExpertSettings, Settings, change_settings, read_settings, write_settings
+from da2k.construction.settings import (
+    FILE_NAME,
+    ExpertSettings,
+    Settings,
+    change_settings,
+    read_settings,
+    write_settings,
+)
 from da2k.construction.template import template
 from da2k.construction.workspace import IMAGES, Workspace
 from da2k.errors import BadInput

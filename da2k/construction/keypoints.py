@@ -7,7 +7,7 @@ import numpy as np
 
 from da2k.construction.grid import GridSampler
 from da2k.construction.points import KeyPoints, Sampler
-from da2k.construction.settings import digest
+from da2k.construction.settings import KeyPointSettings, digest
 from da2k.construction.stages import Progress, StageReport, work_through
 from da2k.construction.workspace import Workspace
 from da2k.errors import BadInput, BadModel, MissingExtra
@@ -69,6 +69,19 @@ def place_keypoints(
         retry=retry,
         progress=progress,
     )
+
+
+def check_keypoints(workspace: Workspace, settings: KeyPointSettings) -> None:
+    """Check that what these settings need is here, such as weights.
+
+    Raises:
+        BadInput: the weights are not here.
+        BadModel: they are not those that their authors published.
+    """
+    if settings.method == "sam":
+        from da2k.construction.sam_weights import require_weights
+
+        require_weights(settings.sam, workspace.file_digest)
 
 
 def read_keypoints(workspace: Workspace, image: str) -> KeyPoints:

@@ -41,7 +41,7 @@ def build(
             cannot be loaded, and what was made before it stays.
     """
     require_scenarios(workspace)
-    check_experts(workspace, retry=retry, sampler=sampler)
+    check_experts(workspace, sampler=sampler)
 
     def show(stage: str) -> Progress | None:
         return progress(stage) if progress else None

@@ -126,21 +126,23 @@ def take_readings(
     return reports
 
 
-def check_experts(workspace: Workspace, *, retry: bool = False, sampler: Sampler | None = None) -> None:
-    """Check the experts that have something to read, as far as that is cheap; no model is loaded.
+def check_experts(workspace: Workspace, *, sampler: Sampler | None = None) -> None:
+    """Where key points are due, check the experts that will read them, as far as that is cheap; no model is loaded.
+
+    Where none are due, `take_readings` is in time to find what is wrong.
 
     Args:
-        workspace: open for writing.
-        retry: images that failed before are tried again.
+        workspace: whose images and settings are meant.
         sampler: that of the key points, in place of the one that the settings name.
 
     Raises:
         Da2kError: an expert's name, an option or a file is wrong, or a package is not installed.
     """
-    inputs, stale = _inputs(workspace, sampler)
-    jobs = [_job(workspace, way, inputs, stale) for way in expert_ways(workspace.settings)]
-    is_new = bool(stale and stale - workspace.changed_photos().keys())
-    check_ways(job.way for job in jobs if is_new or job.is_behind(retry))
+    wanted = keypoint_keys(workspace, sampler)
+    made = dict(workspace.db.run("SELECT image, key FROM work WHERE stage = ?", KEYPOINTS))
+    due = {image for image, key in wanted.items() if made.get(image) != key}
+    if due and due - workspace.changed_photos().keys():
+        check_ways(expert_ways(workspace.settings))
 
 
 def image_readings(workspace: Workspace, sampler: Sampler | None = None) -> Readings:

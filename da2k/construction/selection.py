@@ -153,8 +153,8 @@ def _notes(workspace: Workspace, photos: Iterable[TakenImage], ready: Iterable[s
     if waiting - failed:
         yield f"{len(waiting - failed)} images lack readings that are up to date, so they have no pairs; run: {again}"
     if failed:
-        what = "on which key points or readings failed lack readings, so they have no pairs"
-        yield f"{len(failed)} images {what}; to try them again, run: {again} --retry"
+        why = "since their key points or readings failed"
+        yield f"{len(failed)} images have no pairs, {why}; to try them again, run: {again} --retry"
     drawn = {image for (image,) in workspace.db.run("SELECT DISTINCT image FROM pairs WHERE outcome != 'manual'")}
     wanted = {photo.image for photo in automatic if photo.image in ready and _quota(settings, photo.scenario)}
     if empty := sorted(wanted - drawn):

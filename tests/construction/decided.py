@@ -5,6 +5,7 @@ from pathlib import Path
 from random import Random
 
 from da2k.construction.decisions import Answer, Says
+from da2k.construction.pipeline import build
 from da2k.construction.queue import DrawnPair, record_answers, write_pairs
 from da2k.construction.workspace import Workspace
 from da2k.pairs import Pair, Point
@@ -45,7 +46,7 @@ SPLIT = drawn(FOG, (0, 0), (9, 2), votes=(2, 1, 0, 0))  # two against two
 AUDIT_RIGHT = drawn(INDOOR, (4, 4), (5, 6), outcome="unanimous", votes=(1, 1, 1, 1), audited=True)
 AUDIT_WRONG = drawn(PLAIN, (4, 4), (5, 6), outcome="unanimous", votes=(2, 2, 2, 2), audited=True)
 MANUAL = drawn(OBJECT, (0, 1), (0, 3), outcome="manual", votes=(), ratio=None)  # the exact depth says point 2
-UNQUEUED = drawn(INDOOR, (11, 11), (12, 12), queued=False)
+UNQUEUED = drawn(INDOOR, (11, 11), (12, 12), outcome="too_close", queued=False)
 PAIRS = (KEPT_1, KEPT_2, BAD, UNSURE, FOGGY, SPLIT, AUDIT_RIGHT, AUDIT_WRONG, MANUAL, UNQUEUED)
 
 
@@ -86,7 +87,10 @@ def decided_workspace(
     shuffle: int | None = None,
     **settings: object,
 ) -> Workspace:
-    """A workspace with these pairs and answers, entered in this order or in another one."""
+    """A workspace that is up to date, with these pairs and answers, entered in this order or in another one.
+
+    All stages are run; their pairs then give way to these, whose votes are known.
+    """
     sizes = {INDOOR: (48, 64), FOG: (40, 40), OBJECT: (32, 60), PLAIN: (20, 20)}
     images = list(sizes)
     pairs, answers = list(pairs), list(answers)
@@ -94,6 +98,9 @@ def decided_workspace(
         for entered in (images, pairs, answers):
             Random(shuffle).shuffle(entered)
     workspace = make_workspace({image: sizes[image] for image in images}, **{"release": FULL, **settings})
+    for report in build(workspace):
+        assert not report.failures
+    workspace.db.run("DELETE FROM pairs")
     for pair in pairs:
         with workspace.db.transaction():
             write_pairs(workspace, [pair])

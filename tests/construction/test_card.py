@@ -10,7 +10,7 @@ from markdown_it import MarkdownIt
 from da2k.construction.release import make_release
 from da2k.construction.release.card import escape
 from tests.construction.conftest import BASELINES
-from tests.construction.decided import FULL, PAIRS, decided_workspace
+from tests.construction.decided import FOG, FOGGY, FULL, KEPT_1, MANUAL, PAIRS, PLAIN, decided_workspace
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_without_an_audit_the_card_says_that_it_is_not_known(make_workspace, out
 def test_the_models_that_voted_are_named_with_their_weights(workspace, out):
     record = {"name": "x", "spec": "baseline:row", "kind": "affine_disparity", "revision": "c0ffee"}
     record["weights_digest"] = "ab" * 32
-    workspace.db.run("INSERT INTO experts VALUES ('baseline:row', 'i', ?, '{}')", json.dumps(record))
+    workspace.db.run("INSERT OR REPLACE INTO experts VALUES ('baseline:row', 'i', ?, '{}')", json.dumps(record))
     make_release(workspace, out)
     row = f"| baseline:row | affine\\_disparity | c0ffee | {'ab' * 32} |"
     assert row in (out / "README.md").read_text(encoding="utf-8")
@@ -76,6 +76,43 @@ def test_what_is_open_in_the_settings_is_said(make_workspace, out):
     wanted = ("release.description", "release.licence", "release.creators", "release.url", "release.date")
     assert all(name in note for name in wanted)
     assert yaml.safe_load((out / "README.md").read_text("utf-8").split("---\n")[1])["license"] == "unknown"
+
+
+def test_photographs_without_votes_are_said(workspace, out):
+    assert not any("no votes" in note for note in make_release(workspace, out).notes)
+    failed = "UPDATE work SET failure = 'boom' WHERE stage = ? AND image = ?"
+    for expert in BASELINES[:2]:  # one photograph, whoever failed on it
+        workspace.db.run(failed, f"readings: {expert}", PLAIN)
+        workspace.db.run("DELETE FROM readings WHERE image = ? AND expert = ?", PLAIN, expert)
+    workspace.db.run("DELETE FROM pairs WHERE image = ?", PLAIN)
+    workspace.db.run("DELETE FROM work WHERE stage = 'selection' AND image = ?", PLAIN)
+    report = make_release(workspace, out, replace=True)
+    said = "1 of 3 photographs of automatic scenarios has no votes, since an expert failed on it."
+    assert said in report.notes
+    assert f"- {said}" in (out / "README.md").read_text(encoding="utf-8")
+    assert said in json.loads((out / "croissant.json").read_bytes())["rai:dataBiases"]
+
+
+def test_key_points_that_failed_are_not_laid_at_an_expert_s_door(make_workspace, out):
+    workspace = decided_workspace(make_workspace, pairs=[KEPT_1, FOGGY, MANUAL])
+    stages = [f"readings: {expert}" for expert in BASELINES]
+    for image in (FOG, PLAIN):
+        workspace.db.run("UPDATE work SET failure = 'boom' WHERE stage = 'keypoints' AND image = ?", image)
+        for stage in (*stages, "selection"):
+            workspace.db.run("DELETE FROM work WHERE stage = ? AND image = ?", stage, image)
+    assert "2 of 3 photographs of automatic scenarios have no votes, since finding key points failed on them." in (
+        make_release(workspace, out).notes
+    )
+
+
+def test_a_draft_that_lacks_nothing_does_not_say_that_it_does(workspace, out):
+    report = make_release(workspace, out, draft=True)
+    card, croissant = (out / "README.md").read_text(encoding="utf-8"), (out / "croissant.json").read_text("utf-8")
+    assert report.draft
+    assert "> **DRAFT.** It is not for publishing." in card
+    assert "This is a DRAFT. Publish no numbers on it." in card
+    assert json.loads(croissant)["description"].startswith("DRAFT, not for publishing. ")
+    assert [text for text in ("lack their checks", "without 0") if text in card or text in croissant] == []
 
 
 HOSTILE = (

@@ -108,8 +108,9 @@ def test_records_of_images_are_the_photographs(released, tmp_path):
 
 def test_photographs_of_several_formats_are_one_set(make_workspace, tmp_path):
     images = [f"images/indoor/{name}" for name in ("a.PNG", "b.jpg", "c.JPEG", "d.webp", "e[1].bmp", "f")]
-    pairs = [drawn(image, (0, 0), (1, 1)) for image in images]
-    workspace = make_workspace({"images/indoor/x.png": (30, 30)}, release=FULL, checks={"checks": 0})
+    pairs = [drawn(image, (0, 0), (1, 1), outcome="manual", votes=(), ratio=None) for image in images]
+    by_hand = {"scenarios": {"indoor": {"selection": "manual"}}, "release": FULL, "checks": {"checks": 0}}
+    workspace = make_workspace({"images/indoor/x.png": (30, 30)}, **by_hand)
     for seed, image in enumerate(images):
         pixels = np.random.default_rng(seed).integers(0, 256, (20, 24, 3), np.uint8)
         written_as = "WEBP" if "webp" in image else "JPEG" if "jp" in image.lower() else "PNG"

@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 
 from da2k.construction import experts
-from da2k.construction.experts import Way, check_way, expert_ways, identity_of
+from da2k.construction.experts import Way, check_way, expert_ways, identity_of, told_for_experts
 from da2k.construction.settings import Settings
-from da2k.errors import BadInput, BadModel, Da2kError, MissingExtra
+from da2k.errors import BadInput, BadModel, Da2kError, MissingExtra, Unreachable
 from da2k.models.local_files import local_files
 from da2k.models.registry import load_model, resolve
 
@@ -288,6 +288,22 @@ def test_what_can_be_loaded_passes(tmp_path, checkpoint):
         way_of(f"predictions:{tmp_path / 'maps'}"),
     ):
         check_way(way)
+
+
+def test_advice_about_an_option_says_how_an_expert_is_given_it(tmp_path):
+    (tmp_path / "net.onnx").write_bytes(b"network")
+    model = f"onnx:{tmp_path / 'net.onnx'}"
+    with pytest.raises(BadModel) as caught:
+        check_way(way_of(model))
+    assert f"--expert '{model} kind=…'" in str(caught.value)
+    message = "the hub cannot be reached; name a folder, or --model-option path=FOLDER"
+    small = way_of("depth-anything-v2-small")
+    with pytest.raises(Unreachable) as caught, told_for_experts(small):
+        raise Unreachable(message)
+    assert str(caught.value).startswith(message)
+    assert "--expert 'depth-anything-v2-small path=FOLDER'" in str(caught.value)
+    with pytest.raises(BadModel, match=r"^another thing$"), told_for_experts(small):
+        raise BadModel("another thing")
 
 
 def test_a_module_without_a_file_has_no_files():

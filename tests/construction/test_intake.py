@@ -20,14 +20,15 @@ from PIL import Image
 from pydantic import BaseModel
 from ruamel.yaml import YAML
 
+from da2k.construction import experts as experts_room
 from da2k.construction.decisions import Answer
 from da2k.construction.intake import NearDuplicate, photo_files, take_in
 from da2k.construction.intake.duplicates import near_duplicates
 from da2k.construction.queue import DrawnPair, add_manual_pairs, image_of, read_pairs, record_answers, write_pairs
-from da2k.construction.settings import FILE_NAME, Settings, read_settings
+from da2k.construction.settings import EXPERTS_OF_THE_PAPER, FILE_NAME, Settings, read_settings
 from da2k.construction.template import COMMENTS, template
 from da2k.construction.workspace import open_workspace
-from da2k.errors import BadInput
+from da2k.errors import BadInput, BadModel
 from da2k.pairs import SCENARIOS, Pair, Point, scenario_of
 
 EXPERTS = ("baseline:row", "baseline:centre", "baseline:haze", "baseline:sharpness")
@@ -151,6 +152,7 @@ def test_a_touched_photograph_is_the_same(workspace, photos):
 
 def test_what_is_no_photograph_is_refused_and_the_rest_taken_in(workspace, photos, tmp_path):
     (photos / "indoor/notes.txt").write_text("not a picture")
+    (photos / "indoor/photo.heic").write_text("not a picture that can be read")
     (photos / "indoor/empty.jpg").write_bytes(b"")
     whole = photo(photos / "indoor/cut.png", 9, (300, 300)).read_bytes()
     (photos / "indoor/cut.png").write_bytes(whole[: len(whole) // 2])
@@ -164,7 +166,7 @@ def test_what_is_no_photograph_is_refused_and_the_rest_taken_in(workspace, photo
     assert set(report.taken) == {*ALL, "images/indoor/fits.png"}
     found = why(report)
     for name, text in {
-        "notes.txt": "not an image",
+        "photo.heic": "not an image",
         "empty.jpg": "the file is empty",
         "cut.png": "damaged",
         "small.png": "60 x 29 pixels, and the shorter side must have 30 (images.min_side)",
@@ -176,6 +178,7 @@ def test_what_is_no_photograph_is_refused_and_the_rest_taken_in(workspace, photo
         assert text in found.pop(name), name
     assert not found
     assert not any(refusal.why.startswith(refusal.path) for refusal in report.refused)
+    assert [(Path(skipped.path).name, skipped.scenario) for skipped in report.skipped] == [("notes.txt", "indoor")]
 
 
 def test_hidden_files_and_those_of_file_managers_are_skipped(workspace, photos):
@@ -358,6 +361,8 @@ def test_a_photograph_that_became_another_one_or_none_is_refused_and_stays_known
     found = why(init(workspace))
     assert f"has the bytes of {ALL[2]} now" in found["a.png"]
     assert "not an image" in found["b.png"]
+    for text in found.values():
+        assert "put the old file back, or delete this one and use --remove-missing" in text
     assert tables(workspace)["images"] == before
 
 
@@ -408,8 +413,61 @@ def test_a_misspelt_scenario_stops_everything_before_it_begins(workspace, photos
     with pytest.raises(BadInput, match=r'no scenario is called "obejct"; did you mean "object"\?'):
         init(workspace, photos)
     assert not workspace.exists()
-    with pytest.raises(BadInput, match="--scenario"):
+    with pytest.raises(BadInput, match="--scenario replaces the whole list"):
         init(workspace, photos, scenarios=["indoor", "object"])
+
+
+def test_scenarios_that_would_lose_others_say_that_the_list_is_replaced(workspace, photos):
+    init(workspace, photos)
+    before = (workspace / FILE_NAME).read_bytes()
+    with pytest.raises(BadInput, match=r'no scenario is called "indoor", "object".*--scenario replaces the whole list'):
+        init(workspace, scenarios=["fog"])
+    assert (workspace / FILE_NAME).read_bytes() == before
+
+
+@pytest.mark.parametrize("given_as", ["path", "dot"])
+def test_the_folder_of_one_scenario_is_told_from_that_of_all(workspace, photos, monkeypatch, given_as):
+    monkeypatch.chdir(photos / "indoor")
+    named = photos / "indoor" if given_as == "path" else Path()
+    with pytest.raises(BadInput, match=f"give the folder above it: {photos}$"):
+        init(workspace, named)
+    assert not workspace.exists()
+
+
+@pytest.mark.parametrize(
+    ("expert", "message"),
+    [
+        ("baseline:rwo", 'did you mean "row"'),
+        ("depth-anything-v9", "unknown model"),
+        ("depth-anything-large knd=affine_disparity", 'unknown option "knd"'),
+        ("hf:absent", "there is no folder"),
+    ],
+)
+def test_an_expert_that_cannot_be_is_told_before_the_settings_change(workspace, photos, expert, message):
+    experts = ["baseline:row", expert]
+    with pytest.raises(BadModel, match=message):
+        init(workspace, photos, experts=experts)
+    assert not workspace.exists()
+    init(workspace, photos)
+    before = (workspace / FILE_NAME).read_bytes()
+    with pytest.raises(BadModel, match=message):
+        init(workspace, photos, experts=experts)
+    assert (workspace / FILE_NAME).read_bytes() == before
+
+
+def test_the_default_experts_are_told_and_need_not_be_here(workspace, photos, monkeypatch):
+    monkeypatch.setattr(experts_room, "find_spec", lambda name: None)  # no torch on this machine either
+    said = []
+    take_in(workspace, photos, min_side=30, say=said.append)
+    (line,) = [line for line in said if line.startswith("experts: ")]
+    for word in (*EXPERTS_OF_THE_PAPER, "large networks", "downloaded", "--expert"):
+        assert word in line
+    said.clear()
+    take_in(workspace, photos, experts=["depth-anything-v2-small", "baseline:row"], say=said.append)
+    assert said == [
+        "da2k.yaml: experts = depth-anything-v2-small, baseline:row "
+        "(was depth-anything-large, depth-anything-v2-large, marigold-v1-0, geowizard-v1)"
+    ]
 
 
 @pytest.mark.parametrize("folders", [[], ["indoor"], ["indoor", "object"]])
@@ -425,7 +483,9 @@ def test_an_empty_folder_is_an_error(workspace, tmp_path, folders):
     assert not workspace.exists()
 
 
-def test_options_that_are_settings_are_written_and_said(workspace, photos):
+def test_options_that_are_settings_are_written_and_said(workspace, photos, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "n.tflite").write_bytes(b"network")
     said = []
     init(
         workspace,

@@ -5,7 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from da2k.construction.decisions import Answer, Decision, State
-from da2k.construction.release.provenance import DecidedPair, pseudonyms, public_names, released_table
+from da2k.construction.release.provenance import (
+    EXACT,
+    DecidedPair,
+    decided_by,
+    pseudonyms,
+    public_names,
+    released_table,
+)
 from da2k.construction.settings import ExpertSettings
 from tests.construction.decided import INDOOR, drawn
 
@@ -28,6 +35,14 @@ def test_pseudonyms_are_one_a_person_and_know_no_order(answers, random):
     assert set(names.values()) == {f"annotator-{number}" for number in range(1, len(names) + 1)}
     random.shuffle(answers)
     assert pseudonyms(answers, 7) == names
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.text(max_size=6) | st.just("person")), min_size=1))
+def test_everybody_who_answered_has_a_name_whatever_the_source_says(given_by):
+    answers = [Answer("p", person, "point1", source=source) for person, source in dict(given_by).items()]
+    names = decided_by(answers, pseudonyms(answers, 0))
+    assert len(names) == len(answers)
+    assert names != (EXACT,)
 
 
 def test_who_knows_the_names_and_the_seed_cannot_number_people_again():

@@ -2,8 +2,10 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,16 +15,17 @@ import yaml
 
 import da2k
 from da2k.construction.decisions import Answer
+from da2k.construction.funnel import funnel
 from da2k.construction.queue import record_answers, write_pairs
-from da2k.construction.release import make_release
+from da2k.construction.release import contents, make_release
 from da2k.construction.release.checksums import read_sums
 from da2k.construction.release.contents import ScenarioCount, gather
-from da2k.construction.settings import change_settings
+from da2k.construction.settings import ExpertSettings, change_settings
 from da2k.construction.workspace import open_workspace
 from da2k.datasets.benchmarks import open_photos
 from da2k.datasets.da2k import read_benchmark
 from da2k.datasets.disk import locked
-from da2k.errors import BadInput
+from da2k.errors import BadInput, Da2kError
 from tests.construction.conftest import BASELINES
 from tests.construction.decided import (
     ANSWERS,
@@ -75,6 +78,11 @@ with open_workspace(Path(sys.argv[1]), read_only=True) as workspace:
 """
     command = [sys.executable, "-c", code, str(folder), str(out)]
     return subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=120)
+
+
+def with_settings(workspace, **changed):
+    """The workspace under other settings, of which its stages know nothing."""
+    return replace(workspace, settings=workspace.settings.model_copy(update=changed))
 
 
 def left_beside(out):
@@ -172,16 +180,26 @@ def test_audited_pairs_are_released_if_the_settings_say_so(make_workspace, out):
     assert "2 pairs are easy by construction" in (out / "README.md").read_text(encoding="utf-8")
 
 
-def test_nothing_in_it_names_a_person_or_a_folder_of_the_machine(make_workspace, out):
-    experts = [{"model": "onnx:/home/ann/nets/a.onnx"}, {"model": "hf:org/b", "options": {"path": "/home/ann/b"}}]
-    experts += [{"model": "baseline:row"}, {"model": "onnx:/home/ann/other/a.onnx"}]
+def test_nothing_in_it_names_a_person_or_a_folder_of_the_machine(make_workspace, out, tmp_path):
+    home = tmp_path / "home" / "ann"
+    for folder, row in (("nets", 1), ("other", 2)):
+        (home / folder).mkdir(parents=True)
+        (home / folder / "a.py").write_text(
+            f"def make(path=None):\n    return lambda pixels: pixels[..., {row}] + 1.0\n"
+        )
+    (home / "b").write_text("weights")
+    kind = {"kind": "metric_depth"}
+    experts = [{"model": f"python:{home}/nets/a.py:make", "options": kind}]
+    experts += [{"model": f"python:{home}/nets/a.py:make", "options": {**kind, "path": f"{home}/b"}}]
+    experts += [{"model": "baseline:row"}, {"model": f"python:{home}/other/a.py:make", "options": kind}]
     workspace = decided_workspace(make_workspace, experts=experts, release={**FULL, "creators": ("The fog group",)})
     make_release(workspace, out)
     everything = b"\n".join(data for name, data in tree(out).items() if not name.startswith("images/"))
-    secrets = (*PEOPLE, "renderer", "/home", "ann/", str(workspace.folder), "2026-01-0")
+    secrets = (*PEOPLE, "renderer", "/home", "ann/", str(tmp_path), "2026-01-0")
     assert [secret for secret in secrets if secret.encode() in everything and secret != "Cy"] == []
     votes = pd.read_parquet(out / "provenance.parquet")["votes"][0]
-    assert [vote["expert"] for vote in votes] == ["onnx:a.onnx", "hf:org/b path=b", "baseline:row", "onnx:a.onnx (2)"]
+    named = "python:a.py:make kind=metric_depth"
+    assert [vote["expert"] for vote in votes] == [named, f"{named} path=b", "baseline:row", f"{named} (2)"]
 
 
 def test_checksums_are_those_of_every_file(workspace, out):
@@ -266,8 +284,47 @@ def test_a_photograph_with_other_bytes_and_the_same_stamp_is_not_released(worksp
 
 
 def test_what_is_out_of_date_keeps_it_from_being_made(workspace, out):
-    with pytest.raises(BadInput, match="out of date: the ratio rule has changed; run: da2k build run"):
-        make_release(workspace, out, draft=True, stale=["the ratio rule has changed"])
+    chosen = workspace.settings
+    rule = chosen.selection.model_copy(update={"ratio": 2.0})
+    for changed in ({"experts": chosen.experts[::-1]}, {"seed": 5}, {"selection": rule}):
+        with pytest.raises(BadInput, match=r"out of date: 3 images, from \w+.*; run: da2k build run"):
+            make_release(with_settings(workspace, **changed), out, draft=True)
+    assert not out.parent.exists()
+
+
+def test_an_expert_that_cannot_be_found_keeps_it_from_being_made(workspace, out):
+    experts = (*workspace.settings.experts[:3], ExpertSettings(model="tflite:nowhere.tflite"))
+    with pytest.raises(Da2kError, match=r"nowhere\.tflite"):
+        make_release(with_settings(workspace, experts=experts), out, draft=True)
+
+
+def test_all_that_it_says_is_of_one_time_whatever_another_process_does(workspace, out, monkeypatch):
+    make_release(workspace, out.with_name("before"))
+    real = contents._require_up_to_date
+
+    def meanwhile(*given):
+        real(*given)
+        other = sqlite3.connect(workspace.folder / "state.sqlite")
+        with other:
+            other.execute("DELETE FROM pairs")
+            other.execute("DELETE FROM answers")
+            other.execute("DELETE FROM images")
+        other.close()
+
+    monkeypatch.setattr(contents, "_require_up_to_date", meanwhile)
+    with open_workspace(workspace.folder, read_only=True) as reader:
+        make_release(reader, out)
+    assert tree(out) == tree(out.with_name("before"))
+    assert workspace.images() == []
+
+
+@pytest.mark.parametrize("audited", [False, True])
+def test_it_holds_as_many_pairs_as_the_funnel_says(make_workspace, out, audited):
+    workspace = decided_workspace(make_workspace, release={**FULL, "audited": audited})
+    told = funnel(workspace).total
+    report = make_release(workspace, out)
+    assert (told.released, told.dropped) == (report.pairs, report.left_out)
+    assert report.pairs == (6 if audited else 4)
 
 
 def test_votes_of_other_experts_keep_it_from_being_made(workspace, out):
@@ -283,7 +340,6 @@ def test_votes_of_other_experts_keep_it_from_being_made(workspace, out):
 def test_it_is_the_same_to_the_byte_wherever_and_in_whatever_order_it_is_made(make_workspace, tmp_path):
     one = decided_workspace(make_workspace, name="one")
     other = decided_workspace(make_workspace, name="other", shuffle=3)
-    assert one.db.run("SELECT rowid FROM sqlite_master") == other.db.run("SELECT rowid FROM sqlite_master")
     plain = {"LC_ALL": "C", "TZ": "UTC", "PYTHONHASHSEED": "1"}
     elsewhere = {"LC_ALL": "de_DE.UTF-8", "TZ": "Asia/Kathmandu", "PYTHONHASHSEED": "2", "PYTHONUTF8": "1"}
     (tmp_path / "matplotlibrc").write_text("figure.facecolor: red\nfont.size: 20\nsavefig.dpi: 33\n")
@@ -363,12 +419,35 @@ def test_a_release_with_something_else_in_it_is_not_replaced(workspace, out):
     assert not (out / ".DS_Store").exists()
 
 
+def test_a_release_with_something_else_in_it_is_not_the_same(workspace, out):
+    make_release(workspace, out)
+    stray = out / "images" / "indoor" / "extra.png"
+    stray.write_bytes(b"mine")
+    for again in (False, True):
+        with pytest.raises(BadInput, match=r"images/indoor/extra\.png is not of the release"):
+            make_release(workspace, out, replace=again)
+    assert stray.read_bytes() == b"mine"
+    stray.unlink()
+    (out / ".DS_Store").write_bytes(b"\0")
+    assert make_release(workspace, out).unchanged
+
+
+def test_it_is_not_put_among_the_photographs(workspace, tmp_path):
+    (tmp_path / "link").symlink_to(workspace.folder / "images")
+    before = tree(workspace.folder / "images")
+    for inside in ("ws/images", "ws/images/rel", "ws/images/indoor/a/b", "link/rel", "ws/../ws/images/rel"):
+        with pytest.raises(BadInput, match="among the photographs of the workspace"):
+            make_release(workspace, tmp_path / inside, replace=True)
+    assert tree(workspace.folder / "images") == before
+    assert make_release(workspace, workspace.folder / "rel").pairs == 4
+
+
 def test_nothing_but_a_release_is_ever_replaced(workspace, tmp_path):
     def refused(out, what):
         before = tree(out)
-        for replace in (False, True):
+        for again in (False, True):
             with pytest.raises(BadInput, match=what):
-                make_release(workspace, out, replace=replace)
+                make_release(workspace, out, replace=again)
         # The database notes in its -shm file who reads it.
         changed = {name for name in before.keys() | tree(out).keys() if before.get(name) != tree(out).get(name)}
         assert not {name for name in changed if not name.endswith("-shm")}
@@ -471,9 +550,35 @@ Path.rename = rename
             assert done.returncode == -signal.SIGKILL
             assert out.exists() == (moves == 2)
             with pytest.raises(BadInput, match="out of date"):  # even a refusal brings the old one back
-                make_release(changed, out, stale=["x"])
+                make_release(with_settings(changed, seed=5), out)
             assert tree(out) == (old if moves == 1 else new)
             assert left_beside(out) == []
+
+
+def test_a_former_release_that_is_half_deleted_is_never_put_back(workspace, out):
+    make_release(workspace, out)
+    change_settings(workspace.folder / "da2k.yaml", {"release.version": "2.0.0"})
+    before = """
+from da2k.construction.release import staging
+real = staging.shutil.rmtree
+def rmtree(path, *given, **more):
+    for labels in Path(path).rglob("annotations.json"):
+        labels.unlink()
+        os.kill(os.getpid(), signal.SIGKILL)
+    real(path, *given, **more)
+staging.shutil.rmtree = rmtree
+"""
+    done = release_elsewhere(workspace.folder, out, before=before, options=", replace=True")
+    assert done.returncode == -signal.SIGKILL
+    published = out.with_name("published")
+    out.rename(published)
+    with open_workspace(workspace.folder, read_only=True) as changed:
+        with pytest.raises(BadInput, match="out of date"):
+            make_release(with_settings(changed, seed=5), out)
+        assert not out.exists()
+        assert left_beside(out) == []
+        make_release(changed, out)
+    assert tree(out) == tree(published)
 
 
 def test_what_is_not_ours_beside_it_stays(workspace, out):
@@ -525,6 +630,6 @@ def test_a_folder_that_cannot_be_written_to_is_said(workspace, tmp_path):
 
 def test_what_a_release_would_hold_is_known_without_writing_it(workspace):
     before = {path: path.stat().st_mtime_ns for path in workspace.folder.rglob("*")}
-    contents = gather(workspace)
-    assert [each.pair.id for each in contents.released] == [KEPT_2.id, KEPT_1.id, FOGGY.id, MANUAL.id]
+    held = gather(workspace)
+    assert [each.pair.id for each in held.released] == [KEPT_2.id, KEPT_1.id, FOGGY.id, MANUAL.id]
     assert {path: path.stat().st_mtime_ns for path in workspace.folder.rglob("*")} == before

@@ -298,9 +298,18 @@ def test_pairs_of_readings_that_are_out_of_date_leave_and_come_back(make_desk):
     gone = desk.values.pop(B)
     report = desk.select()
     assert (report.kept, report.dropped) == (7, 1)
-    assert "1 images lack readings" in report.notes[0]
+    assert report.notes == (
+        "1 images lack readings that are up to date, so they have no pairs; "
+        f"run: da2k build run {desk.workspace.folder}",
+    )
     assert desk.pairs(B) == []
     assert desk.rows() == [row for row in before if row[1] != B]
+    desk.workspace.db.run("INSERT INTO work VALUES ('readings: another expert', ?, 'k', 'no')", B)
+    assert desk.select().notes == report.notes
+    desk.workspace.db.run("INSERT INTO work VALUES ('keypoints', ?, 'k', 'damaged')", B)
+    (note,) = desk.select().notes
+    assert note.startswith("1 images have no pairs, since their key points or readings failed")
+    assert note.endswith(f"da2k build run {desk.workspace.folder} --retry")
     desk.values[B] = gone
     assert desk.select().made == 1
     assert desk.rows() == before

@@ -49,12 +49,28 @@ def test_keys_left_out_have_their_defaults(tmp_path):
         ("selection: {audits: 0.1}", 'selection.audits: unknown key; did you mean "audit"?'),
         ("keypoints: {sam: {modle: vit_b}}", 'keypoints.sam.modle: unknown key; did you mean "model"?'),
         ("scenarios: {fog: {qouta: 1}}", 'scenarios.fog.qouta: unknown key; did you mean "quota"?'),
-        ("selection: {audit: 2}", "selection.audit: Input should be less than or equal to 1"),
+        ("selection: {audit: 2}", "selection.audit: must be 1 or less"),
         ("selection: {ratio: .nan}", "selection.ratio: "),
-        ("experts: [{model: a}]", "experts: "),
+        ("selection: {quota: -1}", "selection.quota: must be 0 or more"),
+        ("selection: {quota: many}", "selection.quota: must be a whole number"),
+        ("selection: {one_pair_a_mask: 7}", "selection.one_pair_a_mask: must be true or false"),
+        ("keypoints: {method: dots}", "keypoints.method: must be 'sam' or 'grid'"),
+        ("keypoints: sam", "keypoints: must hold keys and values"),
+        ("images:", "images: must hold keys and values"),
+        ("scenarios: {fog: automatic}", "scenarios.fog: must hold keys and values"),
+        ("scenarios: fog", "scenarios: must hold keys and values"),
+        ("experts: baseline:row", "experts: must be a list"),
+        ("experts: [{options: {}}, {model: a}]", "experts.0.model: is missing"),
+        ("experts: [{model: a, options: {steps: 4}}, {model: b}]", '4 has to be text: put it in quotes, "4"'),
+        ("release: {creators: ann}", "release.creators: must be a list"),
+        ("release: {version: 0.1}", 'release.version: 0.1 has to be text: put it in quotes, "0.1"; three numbers'),
+        ("release: {date: 2026-1-2}", 'release.date: "2026-1-2" is not of the right form; year, month and day'),
+        ("release: {date: 2026-01-02 10:00:00}", "release.date: "),
+        ("experts: [{model: a}]", "experts: at least 2 experts are needed"),
         ("experts: [{model: a}, {model: a}]", "experts: the same expert stands twice"),
-        ("scenarios: {}", "scenarios: "),
-        ("scenarios: {../x: {}}", "scenarios."),
+        ("scenarios: {}", "scenarios: at least 1 scenario is needed"),
+        ("scenarios: {../x: {}}", "scenarios.../x: a scenario's name has only letters, digits, _ . -"),
+        ("scenarios: {my kitchen: {}}", "scenarios.my kitchen: a scenario's name has only letters, digits, _ . -"),
         ("version: 2", "version: 2: this da2k reads version 1; use a newer da2k"),
         ("- a", "must hold keys and values"),
         ("a: [", "not readable as YAML"),
@@ -68,6 +84,8 @@ def test_a_wrong_file_is_one_line_that_says_where(tmp_path, text, message):
     assert message in str(caught.value)
     assert str(tmp_path / "da2k.yaml") in str(caught.value)
     assert "\n" not in str(caught.value)
+    for word in ("Input should", "valid dictionary", "instance of", "tuple", "Value error", "validation", "[key]"):
+        assert word not in str(caught.value)
 
 
 def test_a_missing_file_says_how_to_begin(tmp_path):
@@ -89,6 +107,24 @@ def test_a_change_keeps_comments_and_other_values(tmp_path):
     assert settings.keypoints.sam.model == "vit_b"
     assert "# ours" in path.read_text()
     assert "# as always" in path.read_text()
+
+
+def test_a_date_needs_no_quotes(tmp_path):
+    path = written(tmp_path, "release: {date: 2026-01-02}\n")
+    assert read_settings(path).release.date == "2026-01-02"
+    assert change_settings(path, {"seed": 4}).release.date == "2026-01-02"
+    assert read_settings(path).release.date == "2026-01-02"
+
+
+@pytest.mark.parametrize("text", ["2026-01-02", "0.1", "1e3", "0x10", "010", "1_000", "yes", "null", "~", "", "1:30"])
+def test_a_text_that_reads_as_something_else_is_in_quotes(tmp_path, text):
+    path = written(tmp_path, f'release:\n  description: "{text}"\n')
+    changes = {"release.citation": text, "experts": [{"model": "a", "options": {"kind": text}}, {"model": "b"}]}
+    settings = change_settings(path, changes)
+    assert settings == read_settings(path) == Settings.model_validate(yaml.safe_load(path.read_text()))
+    assert (settings.release.citation, settings.release.description) == (text, text)
+    write_settings(path, settings)
+    assert settings == read_settings(path) == Settings.model_validate(yaml.safe_load(path.read_text()))
 
 
 def test_a_change_that_is_not_allowed_leaves_the_file(tmp_path):

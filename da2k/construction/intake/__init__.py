@@ -42,6 +42,7 @@ class IntakeReport:
         missing: whose file is gone; all that is known of them stays.
         removed: whose file is gone, and all that was known of them was removed.
         refused: files that were not taken in, or that should not stay as they are.
+        skipped: files that are no images and whose names do not say they were, such as notes.
         duplicates: (path, image): files not taken in, since they have the same bytes as that image.
         near: photographs that look like another one.
     """
@@ -53,6 +54,7 @@ class IntakeReport:
     missing: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     refused: tuple[Refusal, ...] = ()
+    skipped: tuple[Refusal, ...] = ()
     duplicates: tuple[tuple[str, str], ...] = ()
     near: tuple[NearDuplicate, ...] = ()
 
@@ -85,14 +87,16 @@ def take_in(
         link: make hard links instead of copies.
         remove_missing: remove all that is known of photographs whose file is gone.
         progress: told (files done, files in all), of those that have to be read.
-        say: told each change of the settings.
+        say: told each change of the settings, and what the experts are if a new workspace begins with the default ones.
 
     Raises:
+        BadModel: an expert that was given, or one of its options or files, is wrong; nothing is changed then.
         BadInput: there is no photograph; a folder is none of the scenarios; a setting is wrong; the workspace is in
             use, of a newer da2k, or cannot be written to. But for the last, nothing is changed then.
     """
     path = folder / FILE_NAME
-    settings = read_settings(path) if path.exists() else Settings()
+    begins = not path.exists()
+    settings = Settings() if begins else read_settings(path)
     changes = {
         **scenario_changes(scenarios, settings),
         **expert_changes(experts, settings),
@@ -102,19 +106,22 @@ def take_in(
     root = None if photos is None else photo_root(photos)
     if root is not None and root.resolve() in (folder.resolve(), (folder / IMAGES).resolve()):
         root = None
-    given = Listing() if root is None else list_photos(root, names)
-    _require_photos(folder, root, given, _own(folder, names))
+    given = Listing() if root is None else list_photos(root, names, replaced=bool(scenarios))
+    _require_photos(folder, root, given, _own(folder, names, replaced=bool(scenarios)))
     with create_workspace(folder, settings) as opened:
         workspace = adjusted(opened, changes, say)
+        if say and begins and not experts:
+            names_told = ", ".join(expert.name for expert in workspace.settings.experts)
+            say(f"experts: {names_told}; large networks, downloaded when they are first used; --expert chooses others")
         admission = Admission(workspace, _own(folder, names), link)
         admission.take(given, progress)
         admission.account_for_missing(remove_missing)
         return _report(workspace, admission)
 
 
-def _own(folder: Path, scenarios: Iterable[str]) -> Listing:
+def _own(folder: Path, scenarios: Iterable[str], *, replaced: bool = False) -> Listing:
     root = folder / IMAGES
-    return list_photos(root, list(scenarios)) if root.is_dir() else Listing()
+    return list_photos(root, list(scenarios), replaced=replaced) if root.is_dir() else Listing()
 
 
 def _require_photos(folder: Path, root: Path | None, given: Listing, own: Listing) -> None:
@@ -135,6 +142,7 @@ def _report(workspace: Workspace, admission: Admission) -> IntakeReport:
         missing=tuple(admission.missing),
         removed=tuple(admission.removed),
         refused=tuple(admission.refused),
+        skipped=tuple(admission.skipped),
         duplicates=tuple(admission.duplicates),
         near=tuple(NearDuplicate(images[two].image, images[one].image, bits) for one, two, bits in near),
     )

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from da2k.construction.intake.photo_files import ReadFile, Stamp, copy_to, link_to, read_photo, stamp_of, too_small
-from da2k.construction.intake.photographs import FoundFile, Listing, Refusal, one_name, shown
+from da2k.construction.intake.photographs import FoundFile, Listing, Refusal, names_an_image, one_name, shown
 from da2k.construction.stages import Progress
 from da2k.construction.workspace import IMAGES, Workspace
 from da2k.evaluation.feed import read_ahead
@@ -24,6 +24,7 @@ class Admission:
         self.min_side = workspace.settings.images.min_side
         self.own = own.files
         self.refused = [*own.refused]
+        self.skipped: list[Refusal] = []
         self.rows: dict[str, tuple[str, Stamp]] = {
             image: (sha256, (count, mtime_ns))
             for image, sha256, count, mtime_ns in workspace.db.run("SELECT image, sha256, bytes, mtime_ns FROM images")
@@ -65,11 +66,21 @@ class Admission:
             if progress:
                 progress(done, before + len(files) + after)
             if isinstance(read, Exception):
-                self._refuse(file, reason(read).removeprefix(f"{file.path}: "))
+                self._turn_away(file, reason(read).removeprefix(f"{file.path}: "))
             else:
                 settle(file, read)
         if progress and files:
             progress(before + len(files), before + len(files) + after)
+
+    def _turn_away(self, file: FoundFile, why: str) -> None:
+        """Refuse a file that cannot be read as a photograph, or skip it if its name claims nothing else."""
+        if file.image in self.rows and file.path == self._target(file):
+            todo = "put the old file back, or delete this one and use --remove-missing"
+            self._refuse(file, f"{why}; it has changed, and what is known of the photograph of before stays: {todo}")
+        elif why.startswith("not an image") and not names_an_image(file.path):
+            self.skipped.append(Refusal(shown(file.path), scenario_of(file.image), why))
+        else:
+            self._refuse(file, why)
 
     def account_for_missing(self, remove: bool) -> None:
         """Find the images whose file is gone, and those that are smaller than the settings allow by now."""
@@ -134,7 +145,8 @@ class Admission:
             return
         same = self.holder.get(read.sha256)
         if same and row:
-            self._refuse(file, f"has changed and has the bytes of {same} now; put it back, or delete it")
+            todo = "put the old file back, or delete this one and use --remove-missing"
+            self._refuse(file, f"has changed and has the bytes of {same} now; {todo}")
             return
         if same:
             self.duplicates.append((shown(file.path), same))

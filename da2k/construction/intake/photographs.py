@@ -16,7 +16,10 @@ _UNFIT = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 
 _TWICE = "another file has the same name in another Unicode form; rename one"
 
-_ENDINGS = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm"}
+_READ = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm"}
+_NOT_READ = {".heic", ".heif", ".avif", ".jxl", ".jp2", ".raw", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2"}
+_ENDINGS = _READ | _NOT_READ
+"""Of photographs; a file of another name that is no image is a side file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,17 +74,25 @@ def photo_root(photos: Path) -> Path:
     return photos / IMAGES if (photos / IMAGES).is_dir() else photos
 
 
-def list_photos(root: Path, scenarios: Collection[str]) -> Listing:
+def list_photos(root: Path, scenarios: Collection[str], *, replaced: bool = False) -> Listing:
     """The files in the folders of the scenarios, one level deep; links are followed, hidden files skipped.
 
+    Args:
+        root: the folder that holds them.
+        scenarios: all that there are.
+        replaced: whether these were given in place of others, which an error then explains.
+
     Raises:
-        BadInput: a folder is none of the scenarios, or cannot be read.
+        BadInput: a folder is none of the scenarios, or cannot be read; or `root` is the folder of one itself.
     """
     try:
         entries = [path for path in sorted(root.iterdir()) if not _is_skipped(path)]
         folders = [path for path in entries if path.is_dir()]
-        _require_known(root, folders, scenarios)
-        stray = [path for path in entries if path.suffix.lower() in _ENDINGS and path not in folders]
+        _require_known(root, folders, scenarios, replaced)
+        stray = [path for path in entries if names_an_image(path) and path not in folders]
+        if stray and not folders and root.resolve().name in scenarios:
+            above = root.parent if root.name not in ("", "..") else root.resolve().parent
+            raise BadInput(f"{root}: holds the photographs of one scenario; give the folder above it: {above}")
         where = root / next(iter(scenarios))
         refused = [
             Refusal(shown(path), "", f"lies in no scenario's folder; put it into one, such as {where}")
@@ -106,6 +117,11 @@ def list_photos(root: Path, scenarios: Collection[str]) -> Listing:
     return Listing(tuple(files[image] for image in sorted(files)), tuple(refused))
 
 
+def names_an_image(path: Path) -> bool:
+    """Whether the ending of a file's name says that it is a photograph."""
+    return path.suffix.lower() in _ENDINGS
+
+
 def one_name(image: str) -> str:
     """Equal for names that some file systems cannot tell apart: those that differ in case or in Unicode form."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", image).casefold())
@@ -121,15 +137,17 @@ def _is_skipped(path: Path) -> bool:
     return path.name.startswith(".") or path.name.lower() in _SKIPPED
 
 
-def _require_known(root: Path, folders: list[Path], scenarios: Collection[str]) -> None:
+def _require_known(root: Path, folders: list[Path], scenarios: Collection[str], replaced: bool) -> None:
     unknown = [folder.name for folder in folders if folder.name not in scenarios]
     if unknown:
         names = ", ".join(f'"{name}"' for name in unknown)
-        hint = did_you_mean(unknown[0], scenarios)
-        raise BadInput(
-            f"{root}: no scenario is called {names}; {hint}. Rename the folder, or name your own scenarios with "
-            "--scenario; nothing was taken in"
+        todo = (
+            "--scenario replaces the whole list: give it once for every scenario, also for those that stay"
+            if replaced
+            else "Rename the folder, or name your own scenarios with --scenario"
         )
+        hint = did_you_mean(unknown[0], scenarios)
+        raise BadInput(f"{root}: no scenario is called {names}; {hint}. {todo}; nothing was taken in")
 
 
 def _problem(path: Path) -> str | None:

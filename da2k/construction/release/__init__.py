@@ -77,8 +77,8 @@ def make_release(
             or it cannot be written.
     """
     target = out.resolve()
-    _require_outside_images(target, workspace, out)
     try:
+        _require_outside_images(target, workspace, out)
         recover(target)
         contents = gather(workspace, draft=draft)
         with staged(target) as folder:

@@ -103,12 +103,10 @@ def caveats(contents: Contents) -> list[str]:
 
 def without_votes(contents: Contents) -> list[str]:
     """That photographs could not be voted on, if so."""
-    if not contents.unread:
-        return []
-    one = contents.unread == 1
     return [
-        f"{contents.unread} of {contents.automatic} photographs of automatic scenarios {'has' if one else 'have'} no "
-        f"votes, since an expert failed on {'it' if one else 'them'}."
+        f"{count} of {contents.automatic} photographs of automatic scenarios {'has' if count == 1 else 'have'} no "
+        f"votes, since {what} failed on {'it' if count == 1 else 'them'}."
+        for what, count in contents.unread.items()
     ]
 
 

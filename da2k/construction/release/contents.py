@@ -12,8 +12,8 @@ from da2k.construction.experts import expert_ways
 from da2k.construction.funnel import out_of_date
 from da2k.construction.keypoints import STAGE as KEYPOINTS
 from da2k.construction.queue import DrawnPair, left_out, read_answers, read_decisions, read_pairs
-from da2k.construction.release.provenance import DecidedPair, decided_by, pseudonyms, public_names
 from da2k.construction.readings import stage_of
+from da2k.construction.release.provenance import DecidedPair, decided_by, pseudonyms, public_names
 from da2k.construction.settings import Settings
 from da2k.construction.workspace import Workspace
 from da2k.datasets.da2k import Benchmark
@@ -61,7 +61,7 @@ class Contents:
         photos: image → SHA-256 of its file, for the images of the released pairs.
         audit: how often the experts are wrong together.
         automatic: photographs of automatic scenarios that were taken in.
-        unread: of those, the ones without votes, since an expert failed on them or key points could not be found.
+        unread: of those, the ones without votes, counted by what failed on them.
     """
 
     settings: Settings
@@ -74,7 +74,7 @@ class Contents:
     photos: Mapping[str, str]
     audit: Audit
     automatic: int
-    unread: int
+    unread: Mapping[str, int]
 
     @property
     def version(self) -> str:
@@ -152,7 +152,7 @@ def _gather(workspace: Workspace, draft: bool) -> Contents:
         photos={each.drawn.image: digests[each.drawn.image] for each in released},
         audit=estimate_errors(pairs, decisions),
         automatic=sum(settings.is_automatic(photo.scenario) for photo in workspace.images()),
-        unread=len(_failed(workspace)),
+        unread=_unread(workspace),
     )
 
 
@@ -175,11 +175,12 @@ def _models(workspace: Workspace) -> tuple[ModelRecord | None, ...]:
     return tuple(None if record is None else ModelRecord.model_validate_json(record) for record in records)
 
 
-def _failed(workspace: Workspace) -> set[str]:
-    """The images without votes: a stage before the selection failed on them."""
-    stages = {KEYPOINTS, *(stage_of(way) for way in expert_ways(workspace.settings))}
+def _unread(workspace: Workspace) -> dict[str, int]:
+    """How many images have no votes, by what failed on them."""
+    what = {stage_of(way): "an expert" for way in expert_ways(workspace.settings)} | {KEYPOINTS: "finding key points"}
     failed = workspace.db.run("SELECT stage, image FROM work WHERE failure IS NOT NULL")
-    return {image for stage, image in failed if stage in stages}
+    counts = Counter(why for why, _ in {(what[stage], image) for stage, image in failed if stage in what})
+    return dict(sorted(counts.items()))
 
 
 def _lacking(undecided: Mapping[State, int], queued: int, workspace: Workspace) -> str:
