@@ -65,6 +65,18 @@ def home() -> Path:
     return Path(chosen).expanduser() if chosen else Path(platformdirs.user_cache_dir("da2k", appauthor=False))
 
 
+def user_path(text: str) -> Path:
+    """The path that a user means: `~` is the home folder.
+
+    Raises:
+        BadInput: `~NAME` names nobody on this machine.
+    """
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as e:
+        raise BadInput(f"{text}: {e}") from None
+
+
 @cache
 def _umask() -> int:
     current = os.umask(0)

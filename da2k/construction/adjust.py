@@ -26,7 +26,7 @@ from da2k.files import write_text
 
 Say = Callable[[str], None]
 
-_OPTIONS = re.compile(r"(?P<model>.*?)(?P<options>( [a-z_]+=\S+)*)")
+_OPTIONS = re.compile(r"(?P<model>.*?)(?P<options>( [A-Za-z_]\w*=\S+)*)", re.DOTALL)
 
 
 def adjusted(workspace: Workspace, changes: Mapping[str, Any], say: Say | None = None) -> Workspace:
@@ -133,9 +133,14 @@ def expert_changes(given: Sequence[str], settings: Settings) -> dict[str, Any]:
     """
     if not given:
         return {}
-    known = {expert.model: expert for expert in settings.experts} | {expert.name: expert for expert in settings.experts}
+    known = {expert.name: expert for expert in settings.experts}
+    models = Counter(expert.model for expert in settings.experts)
+    known |= {expert.model: expert for expert in settings.experts if models[expert.model] == 1}
     experts = []
     for text in given:
+        if text not in known and models[text] > 1:
+            names = ", ".join(f'"{name}"' for name, expert in known.items() if expert.model == text)
+            raise BadInput(f'expert "{text}": which one is meant? da2k.yaml has {names}')
         if text in known:
             experts.append(known[text].model_dump(mode="json"))
             continue

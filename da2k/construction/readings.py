@@ -212,13 +212,15 @@ def _take(
     load = cache(lambda: _load(way, device))
 
     def compute(images: Sequence[str]) -> Iterator[tuple[str, Reading | Exception]]:
-        _enter(workspace, job, load())
+        _require_the_same(workspace, job, load())
         yield from _read(workspace, load(), images, batch_size, notes.append)
         notes.extend(getattr(load(), "warnings", ()))
 
     def write(image: str, reading: Reading) -> None:
         data = reading.values.astype("<f8").tobytes()
         workspace.db.run("INSERT INTO readings VALUES (?, ?, ?, ?)", image, way.name, reading.kind.value, data)
+        # With each reading: a run that ends before its first one must not claim those of another model.
+        workspace.db.run("INSERT OR REPLACE INTO experts VALUES (?, ?, ?, ?)", *_account(job, load()))
 
     def forget(image: str) -> None:
         workspace.db.run("DELETE FROM readings WHERE image = ? AND expert = ?", image, way.name)
@@ -272,8 +274,8 @@ class _AnotherModel(Exception):
     """The loaded model is not the one that the stored readings came from, though nothing on this machine says so."""
 
 
-def _enter(workspace: Workspace, job: _Job, model: Model) -> None:
-    """Store which model reads, and on what.
+def _require_the_same(workspace: Workspace, job: _Job, model: Model) -> None:
+    """Make sure that what is loaded is what the stored readings of its identity came from.
 
     Raises:
         _AnotherModel: readings of the same identity are stored, and came from another model.
@@ -282,6 +284,11 @@ def _enter(workspace: Workspace, job: _Job, model: Model) -> None:
     for before in workspace.db.run("SELECT identity, record FROM experts WHERE expert = ?", job.way.name):
         if before[0] == job.identity and before[1] != record:
             raise _AnotherModel
+
+
+def _account(job: _Job, model: Model) -> tuple[str, str, str, str]:
+    """The row of `experts`: which model reads, and on what."""
+    record = model.record.model_dump_json()
     run = {
         "da2k_version": da2k.__version__,
         "python": platform.python_version(),
@@ -290,8 +297,7 @@ def _enter(workspace: Workspace, job: _Job, model: Model) -> None:
         "dtype": str(getattr(model, "dtype", "float32")),
         "seed": getattr(model, "seed", None),
     }
-    row = (job.way.name, job.identity, record, json.dumps(run, sort_keys=True))
-    workspace.db.run("INSERT OR REPLACE INTO experts VALUES (?, ?, ?, ?)", *row)
+    return job.way.name, job.identity, record, json.dumps(run, sort_keys=True)
 
 
 def _forget_way(workspace: Workspace, way: Way) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from da2k.construction.settings import SamSettings
 from da2k.datasets.manifest import dataset_folder, find_dataset
 from da2k.errors import BadInput, BadModel, MissingExtra
+from da2k.files import user_path
 from da2k.models.checkpoints import one_line
 from da2k.models.devices import choose_device
 
@@ -22,7 +23,7 @@ _WIDTHS = {768: "vit_b", 1024: "vit_l", 1280: "vit_h"}
 def weights_file(settings: SamSettings) -> tuple[Path, str | None]:
     """Where the weights lie, and the SHA-256 that they must have; None where any will do."""
     if settings.checkpoint is not None:
-        return Path(settings.checkpoint).expanduser(), None
+        return user_path(settings.checkpoint), None
     dataset = find_dataset(_dataset(settings))
     (file,) = dataset.files
     return dataset_folder(dataset.id) / file.name, file.sha256

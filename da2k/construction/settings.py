@@ -251,10 +251,14 @@ def _yaml_of(path: Path) -> Any:
         content = yaml.load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise BadInput(f"{path}: no such file; is this a workspace? Begin one with: da2k build init") from None
-    except (YAMLError, UnicodeDecodeError, OSError) as e:
+    except (YAMLError, ValueError, RecursionError, OSError) as e:  # ruamel lets the last but one through
         raise BadInput(f"{path}: not readable as YAML ({' '.join(str(e).split())})") from None
     if not isinstance(content, dict):
         raise BadInput(f"{path}: must hold keys and values")
+    try:
+        json.dumps(content, default=str, skipkeys=True, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise BadInput(f"{path}: a text holds half a character (\\ud800 to \\udfff), which no file can hold") from None
     return content
 
 

@@ -92,10 +92,20 @@ class Workspace:
         return problems
 
     def file_digest(self, path: Path) -> str:
-        """SHA-256 of a file, remembered while its size and modification time stay: weights are large."""
+        """SHA-256 of a file, remembered while its size and modification time stay: weights are large.
+
+        A file that is gone counts as unchanged, so that what was made from it stays up to date.
+
+        Raises:
+            BadInput: there is no such file, and never was.
+        """
         path = path.resolve()
         try:
             now = path.stat()
+        except FileNotFoundError as e:
+            for (known,) in self.db.run("SELECT sha256 FROM files WHERE path = ?", str(path)):
+                return str(known)
+            raise BadInput(f"{path}: {e.strerror}") from None
         except OSError as e:
             raise BadInput(f"{path}: {e.strerror or e}") from None
         stamp = (str(path), now.st_size, now.st_mtime_ns)

@@ -32,8 +32,9 @@ def open_benchmark(where: str | Path, *, root: Path | None = None, partial: bool
         dataset = known_as(benchmark.root.resolve().name)
         return benchmark if dataset is None else _complete(benchmark, dataset, partial)
     dataset = known_as(name)
-    if dataset is None:
-        raise BadInput(f'no folder and no benchmark is called "{where}"; {did_you_mean(name, load_manifest())}')
+    if dataset is None or dataset.expected is None:
+        known = (name for name, entry in load_manifest().items() if entry.expected is not None)
+        raise BadInput(f'no folder and no benchmark is called "{where}"; {did_you_mean(name, known)}')
     folder = root or dataset_folder(dataset.id)
     if not folder.is_dir():
         todo = "check --root" if root else f"run: da2k data fetch {dataset.id}, or say where it lies with --root"

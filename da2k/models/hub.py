@@ -14,7 +14,7 @@ from http.client import HTTPException
 from pathlib import Path
 
 from da2k.errors import BadModel, MissingExtra, Unreachable
-from da2k.files import home
+from da2k.files import home, user_path
 from da2k.models.checkpoints import one_line, weight_files
 
 PROBE_SECONDS = 4.0
@@ -38,7 +38,7 @@ def local_folder(target: str, revision: str | None = None) -> Path:
         Unreachable: the checkpoint is not here and the hub cannot be reached; said after one short attempt.
         MissingExtra: huggingface_hub is not installed.
     """
-    folder = Path(target).expanduser()
+    folder = user_path(target)
     if target and folder.is_dir():
         if revision is not None:
             raise BadModel(f"hf:{target}: option revision: belongs to hub ids, and this is a folder")

@@ -7,6 +7,7 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 
 from da2k.errors import BadInput, BadModel
+from da2k.files import user_path
 from da2k.models.registry import Source
 
 Files = Iterator[tuple[str, Path]]
@@ -39,7 +40,7 @@ def _of_checkpoint(source: Source) -> Files:
     for label, place in (("target", source.target), ("base", source.options.get("base"))):
         if place is None:
             continue
-        path = Path(place).expanduser()
+        path = user_path(place)
         if place and path.is_dir():
             yield from _below(path, label)
         elif source.adapter == "hf" and is_original(place):
@@ -64,7 +65,7 @@ def _of_maps(source: Source) -> Files:
     from da2k.models.declaration import DECLARATION
     from da2k.models.map_files import ENDINGS
 
-    folder = Path(source.target).expanduser()
+    folder = user_path(source.target)
     if not folder.is_dir():
         raise BadInput(f"{folder}: no such folder of predictions")
     for label, file in _below(folder, "maps"):
@@ -80,9 +81,9 @@ def _of_python(source: Source) -> Files:
         yield "module", file
     for option, value in sorted(source.options.items()):
         try:
-            path = Path(value).expanduser()
+            path = user_path(value)
             is_file, is_folder = path.is_file(), path.is_dir()
-        except (OSError, RuntimeError):  # a text that cannot be a path
+        except (OSError, BadInput):  # a text that cannot be a path
             continue
         if is_file:
             yield option, path

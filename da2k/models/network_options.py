@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from da2k.depth import DepthKind
 from da2k.errors import BadModel
+from da2k.files import user_path
 from da2k.models.checkpoints import one_line
 from da2k.models.options import Options, parse_options
 
@@ -83,7 +84,7 @@ def network_file(target: str, where: str) -> Path:
     Raises:
         BadModel: there is none, or it is empty.
     """
-    file = Path(target).expanduser()
+    file = user_path(target)
     if not file.is_file():
         raise BadModel(f"{where}: {'this is a folder' if file.is_dir() else 'no such file'}; give the network's file")
     if file.stat().st_size == 0:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from da2k.errors import BadModel, MissingExtra, Unreachable
+from da2k.files import user_path
 from da2k.models import checkpoints, hub
 
 _WEIGHTS = re.compile(r"(diffusion_pytorch_)?model(-\d+-of-\d+)?\.safetensors")
@@ -62,7 +63,7 @@ def parts_folder(target: str, revision: str | None, parts: Sequence[str], where:
         Unreachable: it is not in the cache and the hub cannot be reached; said after one short attempt.
         MissingExtra: huggingface_hub is not installed.
     """
-    folder = Path(target).expanduser()
+    folder = user_path(target)
     if target and folder.is_dir():
         if revision is not None:
             raise BadModel(f"{where}: option revision: belongs to hub ids, and {target} is a folder")

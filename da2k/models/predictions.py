@@ -9,7 +9,7 @@ import numpy as np
 
 from da2k.depth import DepthMap
 from da2k.errors import BadInput, MissingPrediction
-from da2k.files import sha256_file
+from da2k.files import sha256_file, user_path
 from da2k.images import Photo
 from da2k.models.declaration import DECLARATION, Declaration, read_declaration, write_declaration
 from da2k.models.map_files import ENDINGS, is_eight_bit, read_map
@@ -100,5 +100,5 @@ class PredictionsFolder:
 def load(target: str, options: Mapping[str, str], device: str) -> PredictionsFolder:  # noqa: ARG001
     """The adapter of `predictions:<folder>`. It takes no options: everything stands in `predictions.yaml`."""
     parse_options(Options, options, f"predictions:{target}")
-    folder = Path(target).expanduser()
+    folder = user_path(target)
     return PredictionsFolder(folder, read_declaration(folder))

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module, resources
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
@@ -12,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from da2k.depth import DepthKind
 from da2k.errors import BadModel, did_you_mean
+from da2k.files import user_path
 from da2k.models import Model
 
 ADAPTERS: Mapping[str, str] = {
@@ -170,7 +170,7 @@ def resolve(spec: str, options: Mapping[str, str] | None = None) -> Source:
 
 def _looks_like(spec: str) -> str | None:
     """The model string that was meant, if this is a bare file or folder."""
-    path = Path(spec).expanduser()
+    path = user_path(spec)
     by_ending = {".tflite": "tflite", ".onnx": "onnx", ".pth": "hf", ".py": "python"}
     if path.suffix in by_ending:
         return f"{by_ending[path.suffix]}:{spec.partition(':')[2] or spec}" + (

@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 
 from da2k.construction.decisions import Answer
 from da2k.construction.queue import add_manual_pairs, read_pairs, record_answers
-from da2k.construction.settings import Settings
+from da2k.construction.settings import Settings, change_settings
 from da2k.construction.workspace import open_workspace
 from da2k.pairs import Point
 
@@ -405,3 +405,21 @@ def test_a_state_that_cannot_be_used_is_one_line(run, made):
 def test_wrong_usage_exits_with_2_and_changes_nothing(run, words, tmp_path):
     run(*words, code=2)
     assert not os.listdir(tmp_path)  # noqa: PTH208
+
+
+def test_an_expert_that_may_be_two_is_asked_about(run, made):
+    text = (made / "da2k.yaml").read_text()
+    assert "experts:" in text
+    first, second = "baseline:row", "python:x.py:make"
+    change_settings(
+        made / "da2k.yaml",
+        {
+            "experts": [
+                {"model": second, "options": {"N": "1"}},
+                {"model": second, "options": {"N": "2"}},
+                {"model": first},
+            ]
+        },
+    )
+    _, err = run("readings", "ws", "--expert", second, "--expert", first, code=1)
+    the_error(err, "which one is meant?", "N=1", "N=2")

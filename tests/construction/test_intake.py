@@ -221,6 +221,20 @@ def test_odd_names_are_names_like_any_other(workspace, tmp_path):
             assert opened.photo(pair.image).pixels.shape == (40, 60, 3)
 
 
+def test_a_known_photograph_whose_name_comes_back_in_another_form_is_the_same(workspace):
+    """As after a copy by way of macOS, which writes accents apart."""
+    composed, decomposed = (workspace / "images/indoor" / name for name in ("caf\u00e9.png", "cafe\u0301.png"))
+    photo(composed, 1)
+    init(workspace)
+    before = tables(workspace)
+    composed.rename(decomposed)
+    report = init(workspace)
+    assert (report.missing, report.renewed, report.taken, report.refused) == ((), (), (), ())
+    assert composed.is_file()
+    assert not decomposed.exists()
+    assert tables(workspace) == before
+
+
 def test_a_name_is_the_same_in_either_unicode_form(workspace, tmp_path):
     composed, decomposed = "caf\u00e9.png", "cafe\u0301.png"
     photo(tmp_path / "photos/indoor" / decomposed, 1)

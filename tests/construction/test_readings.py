@@ -191,6 +191,19 @@ def test_changed_code_reads_all_images_of_that_expert_again_and_of_no_other(make
     assert (now.by_image[A][name_of(ramp())].values == 1).all()
 
 
+def test_a_run_that_ends_before_its_first_reading_does_not_claim_the_others(make_ready, ramp):
+    """Read with one model, begin with another, and go back to the first: the readings are the first one's."""
+    workspace = make_ready(ramp())
+    take_readings(workspace)
+    before = dump(workspace)
+    ramp("def interrupt(self, image):\n    raise KeyboardInterrupt\nRamp.map_of = interrupt\n")
+    with pytest.raises(KeyboardInterrupt):
+        take_readings(workspace)
+    ramp()
+    assert told(take_readings(workspace)) == [(0, 0, 4, 0)] * 2
+    assert dump(workspace) == before
+
+
 def test_changed_key_points_of_one_image_read_that_image_again(make_ready, ramp, log):
     workspace = make_ready(ramp())
     take_readings(workspace)

@@ -76,6 +76,10 @@ def test_keys_left_out_have_their_defaults(tmp_path):
         ("a: [", "not readable as YAML"),
         ("seed: 1\nseed: 2", "not readable as YAML"),
         ("", "must hold keys and values"),
+        ("release: {date: 2024-13-45}", "not readable as YAML"),
+        ("seed: " + "9" * 5000, "not readable as YAML"),
+        ("[" * 3000, "not readable as YAML"),
+        ('release: {description: "\\ud800"}', "half a character"),
     ],
 )
 def test_a_wrong_file_is_one_line_that_says_where(tmp_path, text, message):

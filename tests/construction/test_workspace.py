@@ -53,6 +53,8 @@ def test_a_file_s_digest_follows_its_content(make_workspace, tmp_path):
             assert workspace.file_digest(weights) == hashlib.sha256(content).hexdigest()
     with pytest.raises(BadInput, match="No such file"):
         workspace.file_digest(tmp_path / "absent")
+    weights.unlink()
+    assert workspace.file_digest(weights) == hashlib.sha256(b"three").hexdigest()
 
 
 def test_reading_needs_no_lock_and_writing_is_for_one(make_workspace):

@@ -5,11 +5,12 @@ import signal
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 
 from da2k.errors import BadInput
-from da2k.files import home, sha256_file, write_atomically, write_text
+from da2k.files import home, sha256_file, user_path, write_atomically, write_text
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -70,3 +71,10 @@ def test_home_follows_the_environment(monkeypatch, tmp_path):
     assert home() == tmp_path
     monkeypatch.delenv("DA2K_HOME")
     assert home().name == "da2k"
+
+
+def test_a_path_of_nobody_is_one_line():
+    with pytest.raises(BadInput, match=r"^~nobody-of-this-name/x: "):
+        user_path("~nobody-of-this-name/x")
+    assert user_path("~") == Path.home()
+    assert user_path("a/b") == Path("a/b")

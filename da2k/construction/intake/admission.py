@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from da2k.construction.intake.photo_files import ReadFile, Stamp, copy_to, link_to, read_photo, stamp_of, too_small
@@ -22,7 +23,7 @@ class Admission:
     def __init__(self, workspace: Workspace, own: Listing, link: bool) -> None:
         self.workspace, self.link = workspace, link
         self.min_side = workspace.settings.images.min_side
-        self.own = own.files
+        self.own = [self._under_its_name(file) for file in own.files]
         self.refused = [*own.refused]
         self.skipped: list[Refusal] = []
         self.rows: dict[str, tuple[str, Stamp]] = {
@@ -43,6 +44,14 @@ class Admission:
         self.missing: list[str] = []
         self.removed: list[str] = []
         self.duplicates: list[tuple[str, str]] = []
+
+    def _under_its_name(self, file: FoundFile) -> FoundFile:
+        """One of the workspace's own files, renamed if its name was written in another form of Unicode (macOS)."""
+        target = self._target(file)
+        if file.path.name == target.name or os.path.lexists(target):
+            return file
+        file.path.rename(target)
+        return replace(file, path=target)
 
     def take(self, given: Listing, progress: Progress | None) -> None:
         """Go through the workspace's own files, then through the given ones."""
@@ -151,9 +160,6 @@ class Admission:
         if same:
             self.duplicates.append((shown(file.path), same))
             return
-        target = self._target(file)
-        if file.path.name != target.name:
-            file.path.rename(target)
         self._enter(file, read, read.stamp)
 
     def _settle_given(self, file: FoundFile, read: ReadFile) -> None:
