@@ -14,7 +14,8 @@ from da2k.construction.intake import take_in
 from da2k.construction.pipeline import build
 from da2k.construction.queue import DrawnPair, add_manual_pairs, read_pairs, record_answers
 from da2k.construction.release import ReleaseReport, make_release
-from da2k.construction.settings import FILE_NAME, Settings, write_settings
+from da2k.construction.settings import FILE_NAME, Settings
+from da2k.construction.template import template
 from da2k.construction.workspace import Workspace, open_workspace
 from da2k.datasets.da2k import Benchmark, read_benchmark
 from da2k.datasets.scenes import write_exact_depth, write_scenes
@@ -27,6 +28,10 @@ BASELINES = ("baseline:row", "baseline:centre", "baseline:haze", "baseline:sharp
 
 CLEAR = 1.1
 """The exact depth answers where the farther point is at least so many times as far; else, as people, it cannot tell."""
+
+DESCRIPTION = "Ray-cast scenes. No person took part: the renderer chose the manual pairs, and its exact depth decided."
+    "Ray-cast scenes. No person took part: the renderer chose the manual pairs, and its exact depth decided all."
+)
 
 MARK = "ABOUT.md"
 ABOUT = """# Made by `da2k demo`
@@ -66,7 +71,7 @@ def demo_settings(seed: int = 0) -> Settings:
             "images": {"min_side": 180},
             "experts": [{"model": model} for model in BASELINES],
             "selection": {"quota": 8, "audit": 0.5},
-            "release": {"name": "da2k-demo", "licence": "CC0-1.0", "description": "Ray-cast scenes with exact depth."},
+            "release": {"name": "da2k-demo", "licence": "CC0-1.0", "description": DESCRIPTION},
         }
     )
 
@@ -91,8 +96,7 @@ def run_demo(folder: Path, progress: Callable[[int, int], None] | None = None) -
     scenes = read_benchmark(write_scenes(folder / "scenes"))
     next(step)
     rmtree(folder / "workspace", ignore_errors=True)
-    (folder / "workspace").mkdir()
-    write_settings(folder / "workspace" / FILE_NAME, demo_settings())
+    write_text(folder / "workspace" / FILE_NAME, template(demo_settings()))
     take_in(folder / "workspace", scenes.root / "images")
     next(step)
     with open_workspace(folder / "workspace") as workspace:
