@@ -30,8 +30,6 @@ CLEAR = 1.1
 """The exact depth answers where the farther point is at least so many times as far; else, as people, it cannot tell."""
 
 DESCRIPTION = "Ray-cast scenes. No person took part: the renderer chose the manual pairs, and its exact depth decided."
-    "Ray-cast scenes. No person took part: the renderer chose the manual pairs, and its exact depth decided all."
-)
 
 MARK = "ABOUT.md"
 ABOUT = """# Made by `da2k demo`
