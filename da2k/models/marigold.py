@@ -10,7 +10,6 @@ from pydantic import Field
 
 from da2k.depth import DepthKind, DepthMap
 from da2k.errors import BadModel
-from da2k.files import user_path
 from da2k.images import Photo
 from da2k.models.checkpoints import commit, one_line, read_json, weights_digest
 from da2k.models.devices import Dtype, choose_device, inference, require_dtype, torch_dtype
@@ -119,7 +118,7 @@ def load(target: str, options: Mapping[str, str], device: str) -> MarigoldModel:
         pipeline = _assemble(folder, scheduler, settings["steps"], where).to(place, torch_dtype(given.dtype))
     remark = "" if kind is _KINDS.get(told, kind) else f"; kind {kind} stated by the user against the folder's {told}"
     record = ModelRecord(
-        name=target if folder != user_path(target) else folder.resolve().name,
+        name=target if folder != Path(target).expanduser() else folder.resolve().name,
         spec=where,
         options=dict(options),
         kind=kind,
