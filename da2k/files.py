@@ -32,7 +32,7 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
             os.fsync(f.fileno())
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
-        _sync_folder(path.parent)
+        sync(path.parent)
     except OSError as e:
         temporary.unlink(missing_ok=True)
         raise BadInput(f"{path}: cannot be written ({e.strerror or e})") from None
@@ -65,6 +65,18 @@ def home() -> Path:
     return Path(chosen).expanduser() if chosen else Path(platformdirs.user_cache_dir("da2k", appauthor=False))
 
 
+def sync(path: Path) -> None:
+    """Have the disk hold a file's bytes, or a folder's names."""
+    is_folder = path.is_dir()
+    if os.name == "nt" and is_folder:
+        return
+    descriptor = os.open(path, os.O_RDONLY if is_folder else os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def user_path(text: str) -> Path:
     """The path that a user means: `~` is the home folder.
 
@@ -82,13 +94,3 @@ def _umask() -> int:
     current = os.umask(0)
     os.umask(current)
     return current
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "nt":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -11,6 +11,7 @@ from da2k.construction.settings import KeyPointSettings, digest
 from da2k.construction.stages import Progress, StageReport, work_through
 from da2k.construction.workspace import Workspace
 from da2k.errors import BadInput, BadModel, MissingExtra
+from da2k.evaluation.inference import detached
 from da2k.images import Photo
 
 STAGE = "keypoints"
@@ -138,10 +139,7 @@ def _sample(sampler: Sampler, photo: Photo, sha256: str) -> KeyPoints | Exceptio
     except (BadModel, MissingExtra):
         raise  # every image would fail alike
     except Exception as e:
-        # The frames of the traceback would keep the network's tensors alive, in memory that may just have run out.
-        error = e.with_traceback(None)
-        error.__context__ = error.__cause__ = None
-        return error
+        return detached(e)
 
 
 def _write(workspace: Workspace, image: str, found: KeyPoints) -> None:

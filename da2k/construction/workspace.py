@@ -138,7 +138,7 @@ def open_workspace(folder: Path, *, read_only: bool = False) -> Iterator[Workspa
 
 @contextmanager
 def create_workspace(folder: Path, settings: Settings) -> Iterator[Workspace]:
-    """Open a workspace, made if it is not there; `da2k.yaml` has been written before.
+    """Open a workspace with these settings, made if it is not there; `da2k.yaml` is the caller's to write.
 
     Raises:
         BadInput: as `open_workspace`, or the folder cannot be made.

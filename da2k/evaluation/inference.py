@@ -118,6 +118,12 @@ def is_out_of_memory(error: Exception) -> bool:
     return isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
 
 
+def detached(error: Exception) -> Exception:
+    """The error without its frames, which would keep a network's tensors alive, in memory that may have run out."""
+    error.__context__ = error.__cause__ = None
+    return error.with_traceback(None)
+
+
 def reason(error: Exception | None) -> str:
     """Why an image failed, on one line; the type is named where the message is not ours."""
     text = str(error) if isinstance(error, BadInput) else ": ".join(filter(None, (type(error).__name__, str(error))))
@@ -140,9 +146,7 @@ def _predict(model: Model, photos: Sequence[Photo]) -> list[DepthMap] | Exceptio
         raise  # the model cannot be used at all: every image would fail alike
     except Exception as e:
         where = _place(e)
-        # The frames of the traceback would keep the network's tensors alive, in memory that just ran out.
-        error = e.with_traceback(None)
-        error.__context__ = error.__cause__ = None
+        error = detached(e)
         if where:
             error.add_note(where)
     _release_memory()

@@ -21,7 +21,7 @@ from da2k.evaluation.provenance import fingerprint
 from da2k.files import write_atomically
 from da2k.images import Photo
 from da2k.models import Model
-from da2k.models.predictions import DECLARATION, Declaration, read_declaration, write_declaration
+from da2k.models.declaration import DECLARATION, Declaration, read_declaration, write_declaration
 from da2k.results import Failure
 
 PREVIEWS = "previews"

@@ -11,12 +11,10 @@ from da2k.depth import DepthMap
 from da2k.errors import BadInput, MissingPrediction
 from da2k.files import sha256_file, user_path
 from da2k.images import Photo
-from da2k.models.declaration import DECLARATION, Declaration, read_declaration, write_declaration
+from da2k.models.declaration import Declaration, read_declaration
 from da2k.models.map_files import ENDINGS, is_eight_bit, read_map
 from da2k.models.options import Options, parse_options
 from da2k.results import ModelRecord
-
-__all__ = ["DECLARATION", "Declaration", "PredictionsFolder", "load", "read_declaration", "write_declaration"]
 
 
 class PredictionsFolder:

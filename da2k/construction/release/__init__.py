@@ -14,11 +14,11 @@ from da2k.construction.release.contents import Contents, ScenarioCount, gather
 from da2k.construction.release.counts_figure import draw_counts
 from da2k.construction.release.croissant import ACTIVITY, write_croissant
 from da2k.construction.release.provenance import left_out_table, released_table
-from da2k.construction.release.staging import install, recover, staged, sync
+from da2k.construction.release.staging import install, recover, staged
 from da2k.construction.workspace import IMAGES, Workspace
 from da2k.datasets.da2k import ANNOTATIONS, write_annotations
 from da2k.errors import BadInput
-from da2k.files import sha256_file
+from da2k.files import sha256_file, sync
 
 CROISSANT = "croissant.json"
 

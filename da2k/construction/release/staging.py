@@ -8,6 +8,7 @@ from pathlib import Path
 
 from da2k.datasets.disk import locked
 from da2k.errors import BadInput
+from da2k.files import sync
 
 _GONE = "gone"
 """A former release that is being deleted; it is never put back."""
@@ -62,18 +63,6 @@ def install(target: Path) -> None:
         target.rename(place / "old")
     (place / "new").rename(target)
     sync(target.parent)
-
-
-def sync(path: Path) -> None:
-    """Have the disk hold a file's bytes, or a folder's names."""
-    is_folder = path.is_dir()
-    if os.name == "nt" and is_folder:
-        return
-    descriptor = os.open(path, os.O_RDONLY if is_folder else os.O_RDWR)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _place(target: Path) -> Path:
