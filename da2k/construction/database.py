@@ -40,6 +40,31 @@ MIGRATIONS = (
         path TEXT PRIMARY KEY, bytes INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, sha256 TEXT NOT NULL
     ) WITHOUT ROWID;
     """,
+    # What Label Studio holds is kept as it came, in `annotations`; what of it counts is made from that at each pull.
+    """
+    ALTER TABLE answers RENAME TO answers_1;
+    CREATE TABLE answers (
+        pair TEXT NOT NULL, person TEXT NOT NULL, photo TEXT NOT NULL, says TEXT NOT NULL, source TEXT NOT NULL,
+        seconds REAL, given TEXT, origin TEXT NOT NULL, PRIMARY KEY (pair, person, photo, origin)
+    ) WITHOUT ROWID;
+    INSERT INTO answers SELECT pair, person, photo, says, source, seconds, given, 'python' FROM answers_1;
+    DROP TABLE answers_1;
+    CREATE TABLE campaigns (
+        kind TEXT PRIMARY KEY, tag TEXT NOT NULL, url TEXT, project INTEGER, mode TEXT, seen TEXT, pulled TEXT
+    ) WITHOUT ROWID;
+    CREATE TABLE tasks (kind TEXT NOT NULL, external_id TEXT NOT NULL, PRIMARY KEY (kind, external_id)) WITHOUT ROWID;
+    CREATE TABLE annotations (
+        url TEXT NOT NULL, project INTEGER NOT NULL, id INTEGER NOT NULL, task INTEGER NOT NULL,
+        external_id TEXT NOT NULL, meta TEXT NOT NULL, person TEXT NOT NULL, result TEXT NOT NULL,
+        cancelled INTEGER NOT NULL, seconds REAL, created TEXT, updated TEXT, PRIMARY KEY (url, project, id)
+    ) WITHOUT ROWID;
+    CREATE INDEX annotations_of_task ON annotations (url, project, task);
+    CREATE TABLE people (
+        url TEXT NOT NULL, person TEXT NOT NULL, name TEXT NOT NULL, PRIMARY KEY (url, person)
+    ) WITHOUT ROWID;
+    CREATE TABLE chosen (pair TEXT PRIMARY KEY) WITHOUT ROWID;
+    CREATE TABLE gold (pair TEXT PRIMARY KEY, photo TEXT NOT NULL, closer TEXT NOT NULL) WITHOUT ROWID;
+    """,
 )
 """SQL that takes the tables from version n to n + 1. A landed one is never edited: another is added."""
 

@@ -8,6 +8,7 @@ from typing import Literal
 
 Says = Literal["point1", "point2", "cannot_tell", "bad_sample"]
 Source = Literal["person", "exact"]
+Dissent = Literal["fourth", "majority", "drop"]
 SOURCES: tuple[Source, ...] = ("person", "exact")
 SAYS: tuple[Says, ...] = ("point1", "point2", "cannot_tell", "bad_sample")
 
@@ -69,12 +70,13 @@ class Decision:
     reason: str | None = None
 
 
-def decide(answers: Sequence[Answer], checks: int = 2, dissent: Literal["fourth", "drop"] = "fourth") -> Decision:
+def decide(answers: Sequence[Answer], checks: int = 2, dissent: Dissent = "fourth") -> Decision:
     """What the answers to one pair amount to; their order does not matter.
 
     A known depth decides alone. Otherwise the pair is dropped as soon as somebody cannot tell or calls it a bad
     sample, and kept when `1 + checks` people say the same. If they differ, one more is asked and a strict majority
-    decides; with `dissent="drop"`, or without a majority, the pair is dropped.
+    decides; with `dissent="majority"` it decides at once. With `dissent="drop"`, or without a majority, the pair is
+    dropped.
 
     Raises:
         ValueError: answers to different pairs, or two of one person.
@@ -101,8 +103,8 @@ def decide(answers: Sequence[Answer], checks: int = 2, dissent: Literal["fourth"
     winner: Literal["point1", "point2"] = "point1" if said["point1"] > said["point2"] else "point2"
     if said[winner] == total:
         return Decision(State.KEPT, winner, total, total)
-    if dissent == "drop" or (total > wanted and 2 * said[winner] <= total):
-        return Decision(State.DROPPED, None, total, 0, "people disagree")
-    if total == wanted:
+    if dissent == "fourth" and total == wanted:
         return Decision(State.DISSENT, None, total)
+    if dissent == "drop" or 2 * said[winner] <= total:
+        return Decision(State.DROPPED, None, total, 0, "people disagree")
     return Decision(State.KEPT, winner, total, said[winner])

@@ -12,6 +12,8 @@ from da2k.construction.workspace import Workspace
 from da2k.errors import BadInput
 from da2k.pairs import Point, pair_id, read_pair_id, scenario_of, scenario_order
 
+Origin = Literal["python", "label-studio"]
+"""Where an answer came in."""
 Outcome = Literal["unanimous", "disputed", "too_close", "manual"]
 
 
@@ -120,11 +122,12 @@ def add_manual_pairs(workspace: Workspace, chosen: Iterable[tuple[str, Point, Po
     return list(pairs.values())
 
 
-def record_answers(workspace: Workspace, answers: Iterable[Answer]) -> int:
-    """Store answers; a person's later answer to a pair replaces the earlier one.
+def record_answers(workspace: Workspace, answers: Iterable[Answer], origin: Origin = "python") -> int:
+    """Store answers; a person's later answer to a pair replaces the earlier one of the same origin.
 
     Answers stay when their pair is not drawn any more, and count again when it is. They belong to the photograph
-    that was shown: an answer to another file of the same name does not count.
+    that was shown: an answer to another file of the same name does not count. Answers of origin "label-studio"
+    are all that has been pulled: they replace all earlier ones of that origin.
 
     Returns:
         How many of them are to pairs that are not queued now, so that they count for nothing yet.
@@ -147,9 +150,13 @@ def record_answers(workspace: Workspace, answers: Iterable[Answer]) -> int:
         image, point1, point2 = read_pair_id(answer.pair)
         _require_inside(sizes, image, point1, point2)
         photo = answer.photo or taken[image].sha256
-        rows.append((answer.pair, answer.person, photo, answer.says, answer.source, answer.seconds, answer.given))
+        rows.append(
+            (answer.pair, answer.person, photo, answer.says, answer.source, answer.seconds, answer.given, origin)
+        )
     with workspace.db.transaction():
-        workspace.db.run_many("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+        if origin == "label-studio":
+            workspace.db.run("DELETE FROM answers WHERE origin = ?", origin)
+        workspace.db.run_many("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
     return sum(pair not in queued for pair, *_ in rows)
 
 
@@ -163,15 +170,19 @@ def _require_inside(sizes: Mapping[str, tuple[int, int]], image: str, *points: P
 
 
 def read_answers(workspace: Workspace) -> dict[str, list[Answer]]:
-    """All answers to photographs as they are now, by pair, in the order of persons."""
+    """All answers to photographs as they are now, by pair, in the order of persons.
+
+    Of a person's answers of different origin to a pair, the one that was given last counts.
+    """
     photos = {image.image: image.sha256 for image in workspace.images()}
-    found: dict[str, list[Answer]] = {}
+    found: dict[str, dict[str, Answer]] = {}
     for pair, person, photo, says, source, seconds, given in workspace.db.run(
-        "SELECT pair, person, photo, says, source, seconds, given FROM answers ORDER BY pair, person"
+        "SELECT pair, person, photo, says, source, seconds, given FROM answers"
+        " ORDER BY pair, person, coalesce(given, ''), origin"
     ):
         if photos.get(image_of(pair)) == photo:
-            found.setdefault(pair, []).append(Answer(pair, person, says, source, seconds, given, photo))
-    return found
+            found.setdefault(pair, {})[person] = Answer(pair, person, says, source, seconds, given, photo)
+    return {pair: list(answers.values()) for pair, answers in found.items()}
 
 
 def image_of(pair: str) -> str:

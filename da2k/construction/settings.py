@@ -136,11 +136,28 @@ class CheckSettings(_Settings):
 
     Attributes:
         checks: people who check an answer, besides the one who gave it (two in the paper).
-        dissent: "fourth", one more person is asked and a majority decides; "drop", the pair is dropped.
+        dissent: "fourth", one more person is asked and a majority decides; "majority", nobody more is asked and a
+            majority decides; "drop", the pair is dropped.
     """
 
     checks: Annotated[int, Field(ge=0, le=9)] = 2
-    dissent: Literal["fourth", "drop"] = "fourth"
+    dissent: Literal["fourth", "majority", "drop"] = "fourth"
+
+
+class AnnotationSettings(_Settings):
+    """How pairs are shown to people.
+
+    Attributes:
+        mode: "independent", everyone answers without seeing the others; "review", the first answer is shown to the
+            people who check it, who confirm or reject it (the paper's way, appendix C.3).
+        gold: the share of all tasks that are gold pairs, whose answer is known; they show who answers carelessly.
+        guidelines: a Markdown file shown to annotators, in place of da2k's own; a relative path is one in the
+            workspace.
+    """
+
+    mode: Literal["independent", "review"] = "independent"
+    gold: Annotated[float, Field(ge=0, le=0.5)] = 0.05
+    guidelines: str | None = None
 
 
 class ReleaseSettings(_Settings):
@@ -182,6 +199,7 @@ class Settings(_Settings):
     )
     selection: SelectionSettings = SelectionSettings()
     checks: CheckSettings = CheckSettings()
+    annotation: AnnotationSettings = AnnotationSettings()
     release: ReleaseSettings = ReleaseSettings()
 
     @model_validator(mode="after")
@@ -367,6 +385,7 @@ def _known_keys(location: tuple[str | int, ...]) -> list[str]:
         "experts": ExpertSettings,
         "selection": SelectionSettings,
         "checks": CheckSettings,
+        "annotation": AnnotationSettings,
         "release": ReleaseSettings,
     }
     for part in location:

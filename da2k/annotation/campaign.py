@@ -1,0 +1,54 @@
+"""Which Label Studio projects a workspace works with."""
+
+from dataclasses import dataclass
+from typing import Literal
+from uuid import uuid4
+
+from da2k.annotation.tasks import Kind
+from da2k.construction.workspace import Workspace
+
+Mode = Literal["independent", "review"]
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    """A project of this workspace's, as far as it is known here.
+
+    Attributes:
+        kind: what its tasks ask.
+        tag: stands in the project's description, so that a project whose making was cut short is found again.
+        url: of the server, without a slash at its end; None before the first push.
+        project: its number on the server; None before the first push.
+        mode: how its tasks are shown; settled at the first push.
+        seen: the newest change on the server that was pulled, ISO 8601; None before the first pull.
+        pulled: when that was, ISO 8601 in UTC.
+    """
+
+    kind: Kind
+    tag: str
+    url: str | None = None
+    project: int | None = None
+    mode: Mode | None = None
+    seen: str | None = None
+    pulled: str | None = None
+
+    @property
+    def begun(self) -> bool:
+        """Whether there is a project on a server."""
+        return self.project is not None
+
+
+def read_campaign(workspace: Workspace, kind: Kind) -> Campaign:
+    """What is known of the project of this kind; a new tag if there is nothing yet."""
+    columns = "tag, url, project, mode, seen, pulled"
+    for row in workspace.db.run(f"SELECT {columns} FROM campaigns WHERE kind = ?", kind):
+        return Campaign(kind, *row)
+    return Campaign(kind, uuid4().hex)
+
+
+def write_campaign(workspace: Workspace, campaign: Campaign) -> None:
+    """Store it; committed before anything is asked of the server, so that a cut loses no project."""
+    workspace.db.run(
+        "INSERT OR REPLACE INTO campaigns VALUES (?, ?, ?, ?, ?, ?, ?)",
+        *(campaign.kind, campaign.tag, campaign.url, campaign.project, campaign.mode, campaign.seen, campaign.pulled),
+    )
