@@ -2,16 +2,18 @@
 PYTHON ?= python3
 VENV := .venv
 LIGHT := .venv-base
+STUDIO := .label-studio
 PIP_FLAGS := --disable-pip-version-check --quiet
 
-.PHONY: help install demo test check bench docs clean
+.PHONY: help install demo test check bench docs label-studio clean
 
 help:
 	@echo "make demo      the whole loop on built-in scenes; light install, offline once installed"
 	@echo "make install   .venv with everything"
 	@echo "make test      checks and tests, in .venv"
+	@echo "make label-studio   the server that the tests talk to, in $(STUDIO); make test does this too"
 	@echo "make bench     speed, as ratios measured side by side"
-	@echo "make docs      write docs/commands.md and docs/scenes.jpg from the code"
+	@echo "make docs      write docs/commands.md and the pictures in docs from the code"
 
 install: $(VENV)/.complete
 
@@ -35,15 +37,20 @@ check: $(VENV)/.complete
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 
-test: check
-	$(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile
+# It pins its own versions of packages that da2k uses too, so it has an environment of its own.
+label-studio: $(VENV)/.complete
+	$(VENV)/bin/python -c 'from pathlib import Path; from da2k.annotation.studio import prepare; prepare(Path("$(STUDIO)"), print)'
+
+test: check label-studio
+	DA2K_LABEL_STUDIO=$(STUDIO) $(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile
 
 bench: $(VENV)/.complete
 	$(VENV)/bin/python -m benchmarks
 
-docs: $(VENV)/.complete
+docs: $(VENV)/.complete label-studio
 	$(VENV)/bin/python docs/write_commands.py
 	$(VENV)/bin/python docs/write_scenes.py
+	DA2K_LABEL_STUDIO=$(STUDIO) $(VENV)/bin/python docs/write_annotate.py
 
 clean:
-	rm -rf $(VENV) $(LIGHT) demo build dist
+	rm -rf $(VENV) $(LIGHT) $(STUDIO) demo build dist

@@ -12,18 +12,15 @@ from json import dumps
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from da2k.errors import BadInput, MissingExtra, Unreachable
+from da2k.annotation.refusals import NotThere, Unsure, hidden, no_label_studio, refusal
+from da2k.errors import BadInput, Da2kError, MissingExtra
+
+__all__ = ["NotThere", "Patience", "Project", "Rows", "Server", "Unsure", "checked_url"]
 
 ResultT = TypeVar("ResultT")
 Rows = Sequence[Mapping[str, Any]]
 
-
-class Unsure(Unreachable):
-    """A request failed on its way, and the server may or may not have done it."""
-
-
-class NotThere(BadInput):
-    """The server has no such thing."""
+_BRIEFLY = "id,data,overlap,total_annotations,cancelled_annotations"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +38,9 @@ class Patience:
     wait: float = 1.0
     longest: float = 30.0
 
-    def pause(self, attempt: int) -> None:
-        """Wait after the attempt of this number, from 0."""
-        time.sleep(min(self.longest, self.wait * 2**attempt))
+    def pause(self, attempt: int, asked: float = 0.0) -> None:
+        """Wait after the attempt of this number, from 0; longer, if the server asked for that many seconds."""
+        time.sleep(min(self.longest, max(asked, self.wait * 2**attempt)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,32 +84,36 @@ class Server:
             raise MissingExtra("label-studio-sdk", "annotation") from None
         self.url = checked_url(url)
         self.patience = patience
-        if not token.strip() or not token.strip().isascii() or not token.strip().isprintable():
+        self._token = token.strip()
+        if not self._token or not self._token.isascii() or not self._token.isprintable():
             raise BadInput(
                 "the token is empty or no token; copy it from Label Studio: Account & Settings, Access Token"
             )
-        # A redirect would be followed with another method and, elsewhere, without the token; it is told instead.
-        client = httpx.Client(timeout=patience.timeout, follow_redirects=False)
         sdk: Any = LabelStudio  # its types are generated, and wider than what the server sends
-        self._sdk = self._ask(
-            lambda: sdk(
-                base_url=self.url, api_key=token.strip(), httpx_client=client, timeout=patience.timeout, max_retries=0
-            )
-        )
-        self.user = int(self.read(lambda: self._sdk.users.whoami()).id)
 
-    def read(self, request: Callable[[], ResultT]) -> ResultT:
+        def connect() -> Any:
+            # A redirect would be followed with another method and, elsewhere, without the token; it is told instead.
+            client = httpx.Client(timeout=patience.timeout, follow_redirects=False)
+            # The slash keeps the SDK, where it exchanges a personal access token, from dropping the path of a URL.
+            return sdk(base_url=f"{self.url}/", api_key=self._token, httpx_client=client, max_retries=0)
+
+        self._sdk = self._ask(connect)
+        # A wrong address is told soon, not after all the patience that there is for a server once it is known.
+        self.user = self.read(lambda: int(self._sdk.users.whoami().id), attempts=2)
+
+    def read(self, request: Callable[[], ResultT], attempts: int | None = None) -> ResultT:
         """Make a request that changes nothing, again and again while it fails on its way."""
-        for attempt in range(self.patience.attempts - 1):
+        for attempt in range(min(attempts or self.patience.attempts, self.patience.attempts) - 1):
             try:
                 return self._ask(request)
-            except Unsure:
-                self.patience.pause(attempt)
+            except Unsure as e:
+                asked = e.after
+            self.patience.pause(attempt, asked)
         return self._ask(request)
 
     def people(self) -> dict[str, str]:
         """The e-mail address of each user of the server, by number as text."""
-        return {str(user.id): str(user.email) for user in self.read(lambda: self._sdk.users.list())}
+        return self.read(lambda: {str(user.id): str(user.email) for user in self._sdk.users.list()})
 
     def project(self, number: int) -> Project:
         """A project.
@@ -121,7 +122,7 @@ class Server:
             NotThere: it was deleted.
         """
         try:
-            return _project(self.read(lambda: self._sdk.projects.get(id=number)))
+            return self.read(lambda: _project(self._sdk.projects.get(id=number)))
         except NotThere:
             raise NotThere(
                 f"project {number} is not on {self.url} any more, or not for this user; "
@@ -129,14 +130,17 @@ class Server:
             ) from None
 
     def projects_with(self, tag: str) -> list[Project]:
-        """The projects whose description holds this text."""
-        found: list[Project] = []
+        """The projects whose description holds this text, by number."""
+        found: dict[int, Project] = {}
         for number in range(1, 10_000):
-            page = self.read(partial(self._page, self._sdk.projects.list, page=number, page_size=100))
-            found += [_project(project) for project in page if tag in (project.description or "")]
-            if len(page) < 100:
+            try:
+                page = self.read(partial(self._page, self._sdk.projects.list, page=number, page_size=100))
+            except NotThere:  # past the last page
                 break
-        return found
+            found |= {int(project.id): _project(project) for project in page if tag in (project.description or "")}
+            if not page:
+                break
+        return [found[number] for number in sorted(found)]
 
     def create_project(self, **fields: Any) -> int:
         """Make a project; its number.
@@ -144,49 +148,43 @@ class Server:
         Raises:
             Unsure: it may have been made.
         """
-        return int(self._ask(lambda: self._sdk.projects.create(**fields)).id)
+        return self._ask(lambda: int(self._sdk.projects.create(**fields).id))
 
     def update_project(self, number: int, **fields: Any) -> None:
         """Change a project; doing it twice does no harm, so it is repeated."""
         self.read(lambda: self._sdk.projects.update(id=number, **fields))
 
-    def task_pages(self, project: int, *, since: str | None = None, only_ids: bool = False) -> Iterator[Rows]:
-        """The tasks of a project by rising number, a thousand at a time.
+    def task_pages(
+        self, project: int, *, since: str | None = None, only_ids: bool = False, size: int = 1000
+    ) -> Iterator[Rows]:
+        """The tasks of a project by rising number; each once, though others are made or deleted meanwhile.
 
         Args:
             project: its number.
             since: only those changed after this time, ISO 8601.
-            only_ids: only `id` and `data`, which is quick; otherwise all there is, annotations included.
+            only_ids: only `id`, `data`, `overlap`, `total_annotations` and `cancelled_annotations`, which is quick;
+                otherwise all there is, annotations included.
+            size: tasks a page.
 
         Raises:
             NotThere: the project was deleted.
         """
-        query: dict[str, Any] = {"ordering": ["tasks:id"]}
-        if since:
-            of_time = {"filter": "filter:tasks:updated_at", "operator": "greater", "type": "Datetime", "value": since}
-            query["filters"] = {"conjunction": "and", "items": [of_time]}
-        what: dict[str, Any] = {"include": "id,data"} if only_ids else {"fields": "all"}
-        size = 1000
-        for number in range(1, 1_000_000):
+        what: dict[str, Any] = {"include": _BRIEFLY} if only_ids else {"fields": "all"}
+        recent = [_filter("updated_at", "Datetime", since)] if since else []
+        last = 0
+        while True:
+            items = [*recent, _filter("id", "Number", last)]
+            query = dumps({"ordering": ["tasks:id"], "filters": {"conjunction": "and", "items": items}})
+            listing = partial(self._sdk.tasks.list, project=project, page=1, page_size=size, query=query, **what)
             try:
-                page = self.read(
-                    partial(
-                        self._page,
-                        self._sdk.tasks.list,
-                        project=project,
-                        page=number,
-                        page_size=size,
-                        query=dumps(query),
-                        **what,
-                    )
-                )
+                page = self.read(partial(_rows, partial(self._page, listing)))
             except NotThere:
-                self.project(project)  # gone, or only past its last page
+                self.project(project)  # says so, if it is the project that is gone
                 return
-            if page:
-                yield [task.model_dump() for task in page]
-            if len(page) < size:
+            if not page:
                 return
+            yield page
+            last = int(page[-1]["id"])
 
     def import_tasks(self, project: int, tasks: Rows) -> None:
         """Send tasks, all or none of which arrive.
@@ -206,7 +204,7 @@ class Server:
         Raises:
             NotThere: it was deleted.
         """
-        found: Mapping[str, Any] = self.read(lambda: self._sdk.tasks.get(id=str(number))).model_dump()
+        found: Mapping[str, Any] = self.read(lambda: self._sdk.tasks.get(id=str(number)).model_dump())
         return found
 
     def delete_task(self, number: int) -> None:
@@ -218,7 +216,7 @@ class Server:
 
     def local_storages(self, project: int) -> list[str]:
         """The folders, as the server calls them, whose files the project may show."""
-        return [str(s.path) for s in self.read(lambda: self._sdk.import_storage.local.list(project=project))]
+        return self.read(lambda: [str(each.path) for each in self._sdk.import_storage.local.list(project=project)])
 
     def add_local_storage(self, project: int, path: str) -> None:
         """Let a project show the files of a folder, which has to lie inside the server's document root."""
@@ -228,13 +226,13 @@ class Server:
             )
         )
 
-    def fetch(self, path: str) -> bytes:
+    def fetch(self, path: str, attempts: int | None = None) -> bytes:
         """A file of the server's, such as "/data/local-files/?d=…".
 
         Raises:
             NotThere: it is not there, or not for us.
         """
-        return bytes(self.read(lambda: self._raw("GET", path)).content)
+        return self.read(lambda: bytes(self._raw("GET", path).content), attempts)
 
     def upload(self, project: int, files: Sequence[tuple[str, bytes]]) -> None:
         """Upload at most a hundred pictures, names and bytes.
@@ -247,8 +245,8 @@ class Server:
 
     def uploads(self, project: int) -> list[str]:
         """The paths, from the server's root, of all files uploaded to a project."""
-        found = self.read(lambda: self._sdk.files.list(id=project, all_=True))
-        return [f"/data/{str(each.file).removeprefix('/data/').lstrip('/')}" for each in found]
+        found = self.read(lambda: [str(each.file) for each in self._sdk.files.list(id=project, all_=True)])
+        return [f"/data/{file.removeprefix('/data/').lstrip('/')}" for file in found]
 
     @staticmethod
     def _page(listing: Callable[..., Any], **which: Any) -> list[Any]:
@@ -271,44 +269,26 @@ class Server:
         from label_studio_sdk.core.api_error import ApiError
         from pydantic import ValidationError
 
+        failure: Da2kError
         try:
             return request()
         except ApiError as e:
-            raise self._refusal(e) from None
+            failure = refusal(self.url, e.status_code, e.body, e.headers or {}, self._token)
         except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError):
-            raise BadInput(f"{self.url}: no address that can be asked") from None
+            failure = BadInput(f"{self.url}: no address that can be asked")
         except httpx.TimeoutException:
-            raise Unsure(f"{self.url}: no answer within {self.patience.timeout:g} s") from None
+            failure = Unsure(f"{self.url}: no answer within {self.patience.timeout:g} s")
         except httpx.ConnectError as e:
-            raise Unsure(f"{self.url}: nothing answers there ({_first(e)}); is Label Studio running?") from None
+            failure = Unsure(f"{self.url}: nothing answers there ({self._first(e)}); is Label Studio running?")
         except httpx.HTTPError as e:
-            raise Unsure(f"{self.url}: the connection was cut ({_first(e)})") from None
-        except (ValueError, ValidationError):  # an answer that is no JSON, or not of Label Studio's
-            raise Unreachable(f"{self.url}: what answers there is no Label Studio; check the address") from None
+            failure = Unsure(f"{self.url}: the connection was cut ({self._first(e)}); run the same command again")
+        except (ValueError, ValidationError, AttributeError, TypeError, KeyError):
+            failure = no_label_studio(self.url)  # an answer that is no JSON, or JSON of another shape
+        # Raised here, so that neither the token in the SDK's frames nor a page hangs on it.
+        raise failure
 
-    def _refusal(self, error: Any) -> Exception:
-        status, told = error.status_code, _told(error.body)
-        if status == 401:
-            if "legacy" in told.lower():
-                return BadInput(
-                    f"{self.url}: legacy tokens are switched off there; use a personal access token, or have an "
-                    "administrator switch them on (Organization, Access Token Settings)"
-                )
-            return BadInput(f"{self.url}: the token is refused; copy it anew from Label Studio, Account & Settings")
-        if status == 403:
-            return BadInput(f"{self.url}: this user may not do that ({told or 'no reason given'})")
-        if status == 404:
-            return NotThere(f"{self.url}: not found there")
-        if status == 429:
-            return Unsure(f"{self.url}: the server asks for fewer requests (429); wait, and run the same command again")
-        if status is None or 300 <= status < 400:
-            return Unreachable(
-                f"{self.url}: what answers there is no Label Studio, or sends on elsewhere; "
-                "check the address, https included"
-            )
-        if status >= 500 or status == 408:
-            return Unsure(f"{self.url}: the server failed ({status}); see its log")
-        return BadInput(f"{self.url}: refused ({status}): {told or 'no reason given'}")
+    def _first(self, error: Exception) -> str:
+        return hidden(" ".join(str(error).split())[:100], self._token) or type(error).__name__
 
 
 def checked_url(url: str) -> str:
@@ -321,8 +301,8 @@ def checked_url(url: str) -> str:
         parts = urlsplit(url.strip())
         port_is_fine = parts.port is None or parts.port > 0
     except ValueError:
-        raise BadInput(f'"{url}" is no address of a server') from None
-    if parts.username or parts.password:
+        parts, port_is_fine = urlsplit(""), False
+    if "@" in url:
         raise BadInput("the address holds a name or a password; leave them out, the token is enough")
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment or not port_is_fine:
         raise BadInput(f'"{url}" is no address of a server; it looks like http://127.0.0.1:8080')
@@ -342,14 +322,10 @@ def _project(found: Any) -> Project:
     )
 
 
-def _told(body: Any) -> str:
-    """What the server says is wrong, on one short line; nothing if it is a page."""
-    if isinstance(body, Mapping):
-        errors = body.get("validation_errors")
-        body = "; ".join(f"{k}: {v}" for k, v in errors.items()) if isinstance(errors, Mapping) else body.get("detail")
-    text = " ".join(str(body or "").split())
-    return "" if "<" in text else text[:200]
+def _filter(column: str, kind: str, value: object) -> dict[str, object]:
+    """Tasks whose column is greater than a value, as the server wants it said."""
+    return {"filter": f"filter:tasks:{column}", "operator": "greater", "type": kind, "value": value}
 
 
-def _first(error: Exception) -> str:
-    return " ".join(str(error).split())[:100] or type(error).__name__
+def _rows(page: Callable[[], list[Any]]) -> Rows:
+    return [task.model_dump() for task in page()]

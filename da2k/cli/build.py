@@ -1,14 +1,13 @@
 """`da2k build`: a benchmark of one's own."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from da2k.cli.build_output import Screen, print_funnel, print_intake, print_next, print_release, remark
+from da2k.cli.opened import Changes, Folder, opened_workspace
 from da2k.cli.score import BatchSize, Device, parse_batch_size
 from da2k.errors import BadInput
 
@@ -40,9 +39,6 @@ class RatioRule(StrEnum):
     ALL = "all"
 
 
-Folder = Annotated[
-    Path, typer.Argument(metavar="WORKSPACE", help="The folder of the benchmark being built.", show_default=False)
-]
 Experts = Annotated[
     list[str],
     typer.Option(
@@ -148,7 +144,7 @@ def keypoints(
             check_keypoints(opened, planned(opened.folder, changes).keypoints)
         return changes
 
-    with _opened(workspace, checked) as opened, Screen() as screen:
+    with opened_workspace(workspace, checked) as opened, Screen() as screen:
         screen.say(place_keypoints(opened, device=device, retry=retry, progress=screen.bar(STAGE)))
 
 
@@ -175,7 +171,7 @@ def readings(
 
     at_once = parse_batch_size(batch_size)
     with (
-        _opened(workspace, lambda opened: expert_changes(expert, opened.settings)) as opened,
+        opened_workspace(workspace, lambda opened: expert_changes(expert, opened.settings)) as opened,
         Screen() as screen,
     ):
         for report in take_readings(
@@ -215,7 +211,7 @@ def select(
         "selection.ratio": ratio,
         "selection.ratio_rule": ratio_rule and ratio_rule.value,
     }
-    with _opened(workspace, changes) as opened, Screen() as screen:
+    with opened_workspace(workspace, changes) as opened, Screen() as screen:
         screen.say(select_pairs(opened, progress=screen.bar(STAGE)))
         print_next(opened)
 
@@ -232,7 +228,7 @@ def run(workspace: Folder, device: Device = "auto", batch_size: BatchSize = "1",
     from da2k.construction.pipeline import build
 
     at_once = parse_batch_size(batch_size)
-    with _opened(workspace) as opened, Screen() as screen:
+    with opened_workspace(workspace) as opened, Screen() as screen:
         build(opened, device=device, batch_size=at_once, retry=retry, progress=screen.bar, say=screen.say)
         print_next(opened)
 
@@ -256,7 +252,7 @@ def release(
     """
     from da2k.construction.release import make_release
 
-    with _opened(workspace) as opened:
+    with opened_workspace(workspace) as opened:
         report = make_release(opened, out, draft=draft, replace=replace, link=link)
     print_release(report)
 
@@ -295,17 +291,3 @@ def status(
         print_next(opened, up_to_date=not found.due and not found.unknown)
     if plot:
         typer.echo(f"plot: {plot}")
-
-
-Changes = Mapping[str, Any]
-
-
-@contextmanager
-def _opened(folder: Path, changes: "Changes | Callable[[Workspace], Changes] | None" = None) -> "Iterator[Workspace]":
-    """The workspace, for writing, with the options that are settings written into its da2k.yaml."""
-    from da2k.construction.adjust import adjusted, require_scenarios
-    from da2k.construction.workspace import open_workspace
-
-    with open_workspace(folder) as opened:
-        require_scenarios(opened)
-        yield adjusted(opened, (changes(opened) if callable(changes) else changes) or {}, remark)

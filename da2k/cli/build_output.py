@@ -30,9 +30,13 @@ class Screen:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._bar.close()
+        self.close()
         if kind is None and self._failed:
             raise typer.Exit(1)
+
+    def close(self) -> None:
+        """Take the bar away, so that what is printed stands alone."""
+        self._bar.close()
 
     def bar(self, label: str) -> "Progress":
         """What is told how far a stage is; its bar appears when the stage has something to do."""
@@ -42,7 +46,7 @@ class Screen:
 
         def told(done: int, total: int) -> None:
             if not show:
-                self._bar.close()
+                self.close()
                 show.append(self._bar.enter_context(progress(label)))
             show[0](done, total)
 
@@ -50,7 +54,7 @@ class Screen:
 
     def say(self, report: "StageReport") -> None:
         """One line on stdout; notes, and failed images for reasons not told yet, on stderr."""
-        self._bar.close()
+        self.close()
         parts = {
             "made": report.made,
             "made again because what they depend on changed": report.remade,
@@ -63,7 +67,7 @@ class Screen:
         for note in report.notes:
             remark(f"{report.stage}: {note}")
         news = sorted(report.failures.items() - self._told)
-        _list("failed", [_with_place(image, why) for image, why in news])
+        list_on_stderr("failed", [_with_place(image, why) for image, why in news])
         self._told.update(news)
         self._failed = self._failed or bool(report.failures)
 
@@ -88,14 +92,18 @@ def print_intake(report: "IntakeReport", folder: Path) -> None:
     scenarios = sorted({name for names in columns.values() for name in names if name}, key=scenario_order)
     rows = [[name, *(str(columns[title].count(name)) for title in shown)] for name in scenarios]
     print_table(["scenario", *shown], [*rows, ["total", *(str(len(columns[title])) for title in shown)]], last_apart=1)
-    _list(
+    list_on_stderr(
         "changed", [f"{image}: taken in anew; its key points, readings and pairs are gone" for image in report.renewed]
     )
-    _list("duplicate", [f"{path}: the same bytes as {image}; not taken in" for path, image in report.duplicates])
-    _list("alike", [f"{near.image}: looks like {near.other} ({near.bits} of 64 bits differ)" for near in report.near])
-    _list("refused", [f"{refusal.path}: {refusal.why}" for refusal in report.refused])
-    _list("skipped", [f"{refusal.path}: {refusal.why}" for refusal in report.skipped])
-    _list("gone", [f"{image}: put it back, or forget it with --remove-missing" for image in report.missing])
+    list_on_stderr(
+        "duplicate", [f"{path}: the same bytes as {image}; not taken in" for path, image in report.duplicates]
+    )
+    list_on_stderr(
+        "alike", [f"{near.image}: looks like {near.other} ({near.bits} of 64 bits differ)" for near in report.near]
+    )
+    list_on_stderr("refused", [f"{refusal.path}: {refusal.why}" for refusal in report.refused])
+    list_on_stderr("skipped", [f"{refusal.path}: {refusal.why}" for refusal in report.skipped])
+    list_on_stderr("gone", [f"{image}: put it back, or forget it with --remove-missing" for image in report.missing])
     if report.images:
         typer.echo(f"next: da2k build run {folder}")
     if report.refused or report.missing:
@@ -116,11 +124,16 @@ def print_next(workspace: "Workspace", *, up_to_date: bool = True) -> None:
         if not workspace.settings.is_automatic(image.scenario) and image.image not in with_pairs
     ]
     if waiting:
-        typer.echo(f"next: {waiting} of {len(decisions)} queued pairs wait for people")
+        typer.echo(
+            f"next: {waiting} of {len(decisions)} queued pairs wait for people: da2k annotate push {workspace.folder}"
+        )
     elif decisions and up_to_date:
         typer.echo(f"next: all {len(decisions)} queued pairs are decided: da2k build release {workspace.folder} OUT")
     if by_hand:
-        typer.echo(f"next: {len(by_hand)} photographs of manual scenarios wait for people to choose pairs")
+        typer.echo(
+            f"next: {len(by_hand)} photographs of manual scenarios wait for people to choose pairs: "
+            f"da2k annotate push {workspace.folder}"
+        )
 
 
 def print_release(report: "ReleaseReport") -> None:
@@ -167,8 +180,8 @@ def print_funnel(found: "Funnel", folder: Path) -> None:
         typer.echo(f"next: da2k build run {folder}")
     if found.unknown:
         typer.echo(f"what is out of date cannot be told: {found.unknown}")
-    _list("failed", [f"{each.stage}: {_with_place(each.image, each.why)}" for each in found.failures])
-    _list("changed", list(found.changed.values()))
+    list_on_stderr("failed", [f"{each.stage}: {_with_place(each.image, each.why)}" for each in found.failures])
+    list_on_stderr("changed", list(found.changed.values()))
 
 
 def _with_place(image: str, why: str) -> str:
@@ -177,7 +190,7 @@ def _with_place(image: str, why: str) -> str:
     return why if found and ": " not in folder else f"{image}: {why}"
 
 
-def _list(label: str, lines: Sequence[str]) -> None:
+def list_on_stderr(label: str, lines: Sequence[str]) -> None:
     """The first lines on stderr, and how many more there are."""
     for line in lines[:_SHOWN]:
         remark(f"{label}: {line}")

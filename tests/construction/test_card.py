@@ -1,5 +1,6 @@
 import json
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -10,7 +11,19 @@ from markdown_it import MarkdownIt
 from da2k.construction.release import make_release
 from da2k.construction.release.card import escape
 from tests.construction.conftest import BASELINES
-from tests.construction.decided import FOG, FOGGY, FULL, KEPT_1, MANUAL, PAIRS, PLAIN, decided_workspace
+from tests.construction.decided import (
+    ANSWERS,
+    FOG,
+    FOGGY,
+    FULL,
+    KEPT_1,
+    MANUAL,
+    PAIRS,
+    PLAIN,
+    decided_workspace,
+    say,
+)
+from tests.metrics.test_agreement import textbook_alpha
 
 
 @pytest.fixture
@@ -53,6 +66,72 @@ def test_the_card_says_what_people_and_the_audit_found(workspace, out):
     assert "(95 % Wilson interval 9.5 to 90.5 %" in card
     assert "A ranking that contains one of them" in card
     assert all(name in card for name in BASELINES)
+
+
+def agreement_of(out):
+    """The section of the card, and the rows of its table."""
+    section = (out / "README.md").read_text("utf-8").split("## How far people agree\n")[1].split("\n## ")[0]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in section.splitlines() if line[:1] == "|"]
+    return section, rows[2:]
+
+
+def test_the_card_says_how_far_people_agree(workspace, out):
+    make_release(workspace, out)
+    section, rows = agreement_of(out)
+    said = {}
+    for answer in ANSWERS:
+        if answer.source == "person":
+            said.setdefault(answer.pair, {})[answer.person] = answer.says
+    said = {pair: each for pair, each in said.items() if len(each) > 1}  # UNSURE has one answer
+    fog = {pair: each for pair, each in said.items() if pair.startswith(FOG)}
+    indoor = {pair: each for pair, each in said.items() if "/indoor/" in pair}
+    assert f"is {textbook_alpha(said):.3f}, over 22 answers of 4 people to 7 pairs." in section
+    assert "nobody was shown another's answer" in section
+    assert rows == [
+        ["indoor", "5", "15", "4", f"{textbook_alpha(indoor):.3f}"],
+        ["adverse\\_style", "2", "7", "4", f"{textbook_alpha(fog):.3f}"],
+    ]
+    assert not any(name in section for name in ("Ann", "bob", "Cy", "Dee"))
+
+
+def test_in_review_the_card_gives_the_share_confirmed_and_no_alpha(make_workspace, out):
+    make_release(decided_workspace(make_workspace, annotation={"mode": "review"}), out)
+    section, rows = agreement_of(out)
+    # By hand, each day one answer: KEPT_1 2 of 2, KEPT_2 2 of 3, BAD 0 of 1, FOGGY 2 of 2, SPLIT 1 of 3, audited 4 of 4
+    assert "11 of 15 checks confirmed the first answer: 73.3 % (95 % Wilson interval 48.0 to 89.1 %" in section
+    assert "saw the first answer, so their answers are not blind" in section
+    assert "Krippendorff" not in section
+    assert rows == [["indoor", "5", "15", "4", "8 of 10"], ["adverse\\_style", "2", "7", "4", "3 of 5"]]
+
+
+def test_the_card_goes_by_how_tasks_were_sent(workspace, out):
+    """The settings may have been changed since."""
+    workspace.db.run("INSERT INTO campaigns VALUES ('pairs', 't', 'http://s', 1, 'review', NULL, NULL)")
+    make_release(workspace, out)
+    assert "checks confirmed" in agreement_of(out)[0]
+
+
+def test_agreement_that_is_not_known_is_said_to_be_so(make_workspace, tmp_path):
+    one, alike, unordered = tmp_path / "one", tmp_path / "alike", tmp_path / "unordered"
+    alone = [*say(KEPT_1, "point1"), *say(FOGGY, "point2")]
+    settings = {"pairs": [KEPT_1, FOGGY], "answers": alone, "checks": {"checks": 0}}
+    make_release(decided_workspace(make_workspace, name="a", **settings), one)
+    assert "alpha of their answers is not known: nothing was answered by two people." in agreement_of(one)[0]
+    same = [*say(KEPT_1, "point1", "point1", "point1"), *say(FOGGY, "point1", "point1", "point1")]
+    make_release(decided_workspace(make_workspace, name="b", pairs=[KEPT_1, FOGGY], answers=same), alike)
+    assert "alpha of their answers is not known: everybody always said the same" in agreement_of(alike)[0]
+    timeless = [replace(answer, given=None) for answer in same]
+    settings = {"pairs": [KEPT_1, FOGGY], "answers": timeless, "annotation": {"mode": "review"}}
+    make_release(decided_workspace(make_workspace, name="c", **settings), unordered)
+    section, rows = agreement_of(unordered)
+    assert "is not known: it is not known whose answer was first." in section
+    assert rows == []
+
+
+def test_where_nobody_was_asked_the_card_has_nothing_to_say_of_people(make_workspace, out):
+    answers = [answer for answer in ANSWERS if answer.source == "exact"]
+    make_release(decided_workspace(make_workspace, pairs=[MANUAL], answers=answers), out)
+    assert "How far people agree" not in (out / "README.md").read_text("utf-8")
 
 
 def test_without_an_audit_the_card_says_that_it_is_not_known(make_workspace, out):

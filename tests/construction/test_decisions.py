@@ -55,10 +55,49 @@ def test_answers_must_belong_together():
         decide([Answer("p", "a", "point1"), Answer("p", "a", "point2")])
 
 
+@pytest.mark.parametrize(
+    ("says", "state", "closer", "reason"),
+    [
+        (["point1", "point2"], State.UNCHECKED, None, None),
+        (["point1", "point2", "point1"], State.KEPT, "point1", None),
+        (["point2", "point2", "point1"], State.KEPT, "point2", None),
+        (["point1", "point2", "point2", "point1"], State.DROPPED, None, "people disagree"),
+        (["point1", "point2", "point1", "cannot_tell"], State.DROPPED, None, "cannot tell"),
+    ],
+)
+def test_a_majority_of_those_asked_decides_at_once_where_it_is_told_to(says, state, closer, reason):
+    decision = decide(answers(*says), dissent="majority")
+    assert (decision.state, decision.closer, decision.reason) == (state, closer, reason)
+
+
+def test_a_majority_keeps_the_number_of_those_who_agree():
+    decision = decide(answers("point1", "point2", "point1"), dissent="majority")
+    assert (decision.answers, decision.agree) == (3, 2)
+
+
+def test_two_people_who_differ_have_no_majority():
+    assert decide(answers("point1", "point2"), checks=1, dissent="majority").reason == "people disagree"
+
+
 said = st.lists(st.sampled_from(SAYS), max_size=7)
+RULES = st.sampled_from(["fourth", "majority", "drop"])
 
 
-@given(said, st.integers(0, 4), st.sampled_from(["fourth", "drop"]), st.randoms())
+@given(said, st.integers(0, 4))
+def test_nobody_more_is_asked_unless_the_rule_is_to_ask(says, checks):
+    """A majority decides as a further answer would that changes nothing; what all say alike, every rule keeps."""
+    by_rule = {rule: decide(answers(*says), checks, rule) for rule in ("fourth", "majority", "drop")}
+    assert State.DISSENT not in (by_rule["majority"].state, by_rule["drop"].state)
+    if by_rule["fourth"].state is State.DISSENT:
+        assert len(says) == 1 + checks
+        assert len(set(says)) == 2
+    else:
+        assert by_rule["fourth"] == by_rule["majority"]
+    if len(set(says)) == 1:
+        assert by_rule["fourth"] == by_rule["majority"] == by_rule["drop"]
+
+
+@given(said, st.integers(0, 4), RULES, st.randoms())
 def test_the_order_of_answers_does_not_matter(says, checks, dissent, chance):
     given_answers = answers(*says)
     shuffled = given_answers.copy()
@@ -66,7 +105,7 @@ def test_the_order_of_answers_does_not_matter(says, checks, dissent, chance):
     assert decide(given_answers, checks, dissent) == decide(shuffled, checks, dissent)
 
 
-@given(said, st.integers(0, 4), st.sampled_from(["fourth", "drop"]))
+@given(said, st.integers(0, 4), RULES)
 def test_what_is_kept_was_checked_and_has_a_majority(says, checks, dissent):
     decision, count = decide(answers(*says), checks, dissent), Counter(says)
     if decision.state is State.KEPT:
@@ -79,7 +118,7 @@ def test_what_is_kept_was_checked_and_has_a_majority(says, checks, dissent):
     assert (decision.reason is not None) is (decision.state is State.DROPPED)
 
 
-@given(said, st.integers(0, 4), st.sampled_from(["fourth", "drop"]))
+@given(said, st.integers(0, 4), RULES)
 def test_naming_the_points_the_other_way_round_turns_the_decision(says, checks, dissent):
     turn = {"point1": "point2", "point2": "point1"}
     there = decide(answers(*says), checks, dissent)

@@ -133,3 +133,44 @@ def test_an_answer_must_say_one_of_four_things_about_a_known_image(workspace):
         with pytest.raises(BadInput, match=message):
             record_answers(workspace, [good, Answer(pair, person, "point1")])
     assert read_answers(workspace) == {}
+
+
+def by_person(workspace, pair):
+    return {answer.person: answer.says for answer in read_answers(workspace).get(pair, [])}
+
+
+def test_what_was_pulled_replaces_what_was_pulled_before_and_leaves_other_answers(workspace):
+    asked, other = drawn(A, Point(2, 2), Point(5, 0), queued=True), drawn(A, Point(2, 2), Point(6, 0), queued=True)
+    write_pairs(workspace, [asked, other])
+    record_answers(workspace, [Answer(asked.id, "ann", "point1")])
+    pulled = [Answer(asked.id, "bob", "point2"), Answer(other.id, "bob", "point2")]
+    for _ in range(2):
+        record_answers(workspace, pulled, origin="label-studio")
+        assert by_person(workspace, asked.id) == {"ann": "point1", "bob": "point2"}
+    record_answers(workspace, pulled[1:], origin="label-studio")
+    assert by_person(workspace, asked.id) == {"ann": "point1"}
+    assert by_person(workspace, other.id) == {"bob": "point2"}
+    record_answers(workspace, [], origin="label-studio")
+    assert list(read_answers(workspace)) == [asked.id]
+    record_answers(workspace, [])
+    assert by_person(workspace, asked.id) == {"ann": "point1"}
+
+
+def test_pulled_answers_that_cannot_be_stored_leave_the_earlier_ones(workspace):
+    asked = drawn(A, Point(2, 2), Point(5, 0), queued=True)
+    write_pairs(workspace, [asked])
+    record_answers(workspace, [Answer(asked.id, "bob", "point2")], origin="label-studio")
+    with pytest.raises(BadInput, match="none of point1"):
+        record_answers(workspace, [Answer(asked.id, "cy", "maybe")], origin="label-studio")
+    assert by_person(workspace, asked.id) == {"bob": "point2"}
+
+
+@pytest.mark.parametrize("later", ["python", "label-studio"])
+def test_a_person_counts_once_with_the_answer_given_last_wherever_it_came_in(workspace, later):
+    asked = drawn(A, Point(2, 2), Point(5, 0), queued=True)
+    write_pairs(workspace, [asked])
+    (earlier,) = {"python", "label-studio"} - {later}
+    for origin, says, day in ((later, "point2", 2), (earlier, "point1", 1)):
+        record_answers(workspace, [Answer(asked.id, "ann", says, given=f"2026-01-0{day}T08:00:00Z")], origin=origin)
+    assert by_person(workspace, asked.id) == {"ann": "point2"}
+    assert read_decisions(workspace)[asked.id].answers == 1

@@ -189,3 +189,94 @@ def test_a_workspace_on_a_read_only_medium_can_be_read(make_workspace):
     rmtree(copy)
     assert done.stdout.startswith("2 "), done.stderr
     assert left == ["da2k.yaml", "state.sqlite"]
+
+
+FIRST_ANSWERS = [
+    ("images/indoor/a.png#0,0-1,1", "ann", "f0", "point1", "person", 2.5, "2026-01-01T08:00:00Z"),
+    ("images/indoor/a.png#0,0-1,1", "bob", "f0", "cannot_tell", "person", None, None),
+    ("images/indoor/a.png#0,0-1,1", "ann", "f1", "point2", "person", 1.0, None),
+    ("images/object/b.png#0,0-1,1", "renderer", "f0", "point2", "exact", None, None),
+]
+
+
+def first_version(path):
+    """A database as the first version left it, with answers in it."""
+    db = sqlite3.connect(path)
+    db.executescript(MIGRATIONS[0])
+    db.executemany("INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?, ?)", FIRST_ANSWERS)
+    db.execute("INSERT INTO work VALUES ('s', 'i', 'k', NULL)")
+    db.execute("PRAGMA user_version = 1")
+    db.commit()
+    db.close()
+
+
+def schema(path):
+    db = sqlite3.connect(path)
+    found = db.execute("SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY 1, 2").fetchall()
+    db.close()
+    return found
+
+
+def test_a_workspace_of_the_first_version_keeps_its_answers(tmp_path):
+    first_version(tmp_path / "state.sqlite")
+    for _ in range(2):
+        db = Database(tmp_path / "state.sqlite")
+        columns = "pair, person, photo, says, source, seconds, given"
+        assert sorted(db.run(f"SELECT {columns} FROM answers"), key=str) == sorted(FIRST_ANSWERS, key=str)
+        assert db.run("SELECT DISTINCT origin FROM answers") == [("python",)]
+        assert db.run("SELECT stage FROM work") == [("s",)]
+        assert db.run("PRAGMA user_version") == [(len(MIGRATIONS),)]
+        db.close()
+    Database(tmp_path / "new.sqlite").close()
+    assert schema(tmp_path / "state.sqlite") == schema(tmp_path / "new.sqlite")
+
+
+def test_a_workspace_of_the_first_version_is_not_changed_by_looking_at_it(tmp_path):
+    first_version(tmp_path / "state.sqlite")
+    before = schema(tmp_path / "state.sqlite")
+    with pytest.raises(BadInput, match="da2k build init"):
+        Database(tmp_path / "state.sqlite", read_only=True)
+    assert schema(tmp_path / "state.sqlite") == before
+
+
+def test_a_migration_that_fails_halfway_leaves_the_workspace_as_it_was(tmp_path):
+    first_version(tmp_path / "state.sqlite")
+    db = sqlite3.connect(tmp_path / "state.sqlite")
+    db.execute("CREATE TABLE people (in_the_way TEXT)")
+    db.commit()
+    db.close()
+    before = schema(tmp_path / "state.sqlite")
+    with pytest.raises(BadInput, match="people"):
+        Database(tmp_path / "state.sqlite")
+    assert schema(tmp_path / "state.sqlite") == before
+    db = sqlite3.connect(tmp_path / "state.sqlite")
+    assert db.execute("SELECT count(*) FROM answers").fetchone() == (len(FIRST_ANSWERS),)
+    db.execute("DROP TABLE people")
+    db.commit()
+    db.close()
+    Database(tmp_path / "state.sqlite").close()
+
+
+def test_answers_of_the_first_version_count_and_an_answer_pulled_later_stands_beside_them(make_workspace):
+    from da2k.construction.decisions import Answer
+    from da2k.construction.queue import read_answers, record_answers
+
+    folder = make_workspace(PHOTOS).folder
+    old = folder.with_name("old")
+    old.mkdir()
+    for name in ("da2k.yaml", "images"):
+        (old / name).symlink_to(folder / name)
+    first_version(old / "state.sqlite")
+    with open_workspace(old) as workspace:
+        for image, size in PHOTOS.items():
+            register(workspace, image, size)
+        (shown,) = workspace.db.run("SELECT sha256 FROM images WHERE image = 'images/indoor/a.png'")
+        workspace.db.run("UPDATE answers SET photo = ? WHERE photo = 'f0'", shown[0])
+        pair = FIRST_ANSWERS[0][0]
+        record_answers(workspace, [Answer(pair, "cy", "point1")], origin="label-studio")
+        record_answers(workspace, [Answer(pair, "dee", "point1")], origin="label-studio")
+        assert [(a.person, a.says) for a in read_answers(workspace)[pair]] == [
+            ("ann", "point1"),
+            ("bob", "cannot_tell"),
+            ("dee", "point1"),
+        ]

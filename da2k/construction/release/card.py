@@ -6,6 +6,7 @@ from typing import Any
 
 import da2k
 from da2k.construction.release.account import PAPER, caveats, how_chosen, how_decided, how_often_wrong_together
+from da2k.construction.release.agreement import Agreement, how_far_people_agree, told_alpha
 from da2k.construction.release.contents import Contents
 from da2k.construction.release.provenance import LEFT_OUT_COLUMNS, RELEASED_COLUMNS, Column
 
@@ -114,6 +115,9 @@ def _body(contents: Contents) -> Iterator[str]:
     yield from ("## How it was made", "", *_list(map(escape, how_chosen(contents))))
     yield from _experts(contents)
     yield from ("## What people said", "", *_list(map(escape, how_decided(contents))))
+    if contents.agreement:
+        yield from ("## How far people agree", "", *_list(map(escape, how_far_people_agree(contents.agreement))))
+        yield from _agreements(contents)
     yield from ("## What the experts get wrong together", "", escape(how_often_wrong_together(contents)), "")
     yield from _difficulty(contents)
     yield from ("## Before you believe a number", "", *_list(map(escape, caveats(contents))))
@@ -158,6 +162,24 @@ def _experts(contents: Contents) -> Iterator[str]:
         known = (model.kind, model.revision, model.weights_digest) if model else (None, None, None)
         yield from _row([escape(name), *(escape(fact) if fact else "" for fact in known)])
     yield ""
+
+
+def _agreements(contents: Contents) -> Iterator[str]:
+    if len(contents.agreements) < 2 or not contents.agreement or contents.agreement.unknown:
+        return
+    what = "alpha" if contents.agreement.checks is None else "checks that confirm"
+    yield from _row(["scenario", "pairs", "answers", "people", what])
+    yield from _row(["---", "---:", "---:", "---:", "---:"])
+    for name, each in contents.agreements.items():
+        yield from _row([escape(name), each.pairs, each.answers, each.people, _agreed(each)])
+    yield ""
+
+
+def _agreed(agreement: Agreement) -> str:
+    if agreement.unknown:
+        return f"not known: {agreement.unknown}"
+    checks = agreement.checks
+    return told_alpha(agreement) if checks is None else f"{checks.count} of {checks.total}"
 
 
 def _difficulty(contents: Contents) -> Iterator[str]:

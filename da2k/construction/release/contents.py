@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 
 from da2k.construction.audit import Audit, estimate_errors
@@ -13,6 +14,7 @@ from da2k.construction.funnel import out_of_date
 from da2k.construction.keypoints import STAGE as KEYPOINTS
 from da2k.construction.queue import DrawnPair, left_out, read_answers, read_decisions, read_pairs
 from da2k.construction.readings import stage_of
+from da2k.construction.release.agreement import Agreement, measure_agreement, mode_of, of_people
 from da2k.construction.release.provenance import DecidedPair, decided_by, pseudonyms, public_names
 from da2k.construction.settings import Settings
 from da2k.construction.workspace import Workspace
@@ -60,6 +62,8 @@ class Contents:
         undecided: queued pairs by what they lack; empty if it is no draft.
         photos: image → SHA-256 of its file, for the images of the released pairs.
         audit: how often the experts are wrong together.
+        agreement: how far people agree on the pairs they decided; None if nobody was asked about any.
+        agreements: the same by scenario, in the paper's order, of scenarios of which people were asked.
         automatic: photographs of automatic scenarios that were taken in.
         unread: of those, the ones without votes, counted by what failed on them.
     """
@@ -73,6 +77,8 @@ class Contents:
     undecided: Mapping[State, int]
     photos: Mapping[str, str]
     audit: Audit
+    agreement: Agreement | None
+    agreements: Mapping[str, Agreement]
     automatic: int
     unread: Mapping[str, int]
 
@@ -140,6 +146,7 @@ def _gather(workspace: Workspace, draft: bool) -> Contents:
     if not released:
         why = "no pair is decided yet" if not decided else f"none of the {len(decided)} decided pairs can be released"
         raise BadInput(f"{workspace.folder}: {why}; see where the pairs are with: da2k build status {workspace.folder}")
+    said, mode = _said(decided, answers), mode_of(workspace)
     digests = {photo.image: photo.sha256 for photo in workspace.images()}
     return Contents(
         settings=settings,
@@ -151,9 +158,20 @@ def _gather(workspace: Workspace, draft: bool) -> Contents:
         undecided={state: undecided[state] for state in UNDECIDED if undecided[state]},
         photos={each.drawn.image: digests[each.drawn.image] for each in released},
         audit=estimate_errors(pairs, decisions),
+        agreement=measure_agreement(chain.from_iterable(said.values()), mode) if said else None,
+        agreements={name: measure_agreement(each, mode) for name, each in said.items()},
         automatic=sum(settings.is_automatic(photo.scenario) for photo in workspace.images()),
         unread=_unread(workspace),
     )
+
+
+def _said(pairs: Sequence[DrawnPair], answers: Mapping[str, Sequence[Answer]]) -> dict[str, list[list[Answer]]]:
+    """People's answers to each pair that anybody answered, by scenario."""
+    found: dict[str, list[list[Answer]]] = {}
+    for pair in pairs:
+        if given := of_people(answers.get(pair.id, [])):
+            found.setdefault(pair.scenario, []).append(given)
+    return found
 
 
 def _require_up_to_date(workspace: Workspace, pairs: Sequence[DrawnPair]) -> None:

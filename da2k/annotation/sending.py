@@ -1,0 +1,221 @@
+"""Sending tasks so that each arrives once: nothing is sent again before the server was asked what it has."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from json import dumps
+from typing import Any
+
+from da2k.annotation.server import NotThere, Server, Unsure
+from da2k.annotation.tasks import Kind, what_is_asked
+from da2k.annotation.wanted import Plan, Wanted
+from da2k.construction.stages import Progress
+from da2k.errors import BadInput
+
+MOST_TASKS, MOST_BYTES = 300, 20_000_000
+"""What one request holds at most."""
+
+Task = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A task on the server.
+
+    Attributes:
+        number: the server's.
+        external_id: ours.
+        first: the sentence that it shows.
+        overlap: how many people are to annotate it.
+        annotations: how many have, skips left out.
+    """
+
+    number: int
+    external_id: str
+    first: str
+    overlap: int
+    annotations: int
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a project holds.
+
+    Attributes:
+        tasks: da2k's tasks of the project's kind, by external id; the oldest first, where there are several.
+        foreign: numbers of all other tasks.
+    """
+
+    tasks: Mapping[str, Sequence[Held]]
+    foreign: Sequence[int]
+
+
+def list_tasks(server: Server, project: int, kind: Kind, size: int = 1000) -> Listing:
+    """What a project holds now; `size` tasks are asked for at once."""
+    tasks: dict[str, list[Held]] = {}
+    foreign = []
+    for page in server.task_pages(project, only_ids=True, size=size):
+        for row in page:
+            data = row["data"] if isinstance(row["data"], Mapping) else {}
+            name = str(data.get("external_id") or "")
+            if not _is_ours(name, kind):
+                foreign.append(int(row["id"]))
+                continue
+            done = int(row.get("total_annotations") or 0)
+            held = Held(int(row["id"]), name, str(data.get("first") or ""), int(row.get("overlap") or 1), done)
+            tasks.setdefault(name, []).append(held)
+    return Listing(tasks, foreign)
+
+
+def send(
+    server: Server,
+    project: int,
+    wanted: Sequence[Wanted],
+    make: Callable[[Wanted], Task],
+    look: Callable[[], Listing],
+    listing: Listing,
+    progress: Progress | None = None,
+) -> Listing:
+    """Send the tasks that the project does not hold.
+
+    After a failure the server is looked at, and only what it lacks is sent: a request whose answer was lost is never
+    made again blindly.
+
+    Args:
+        server: takes them.
+        project: its number.
+        wanted: the tasks, in order.
+        make: the task as the server wants it.
+        look: lists the project.
+        listing: what it held last.
+        progress: called with (tasks there, tasks wanted).
+
+    Returns:
+        What the project holds afterwards.
+
+    Raises:
+        Unsure: again and again nothing arrived, or the server does not answer.
+        BadInput: the server refuses a task.
+    """
+    missing = [each for each in wanted if each.task.external_id not in listing.tasks]
+    in_vain = 0
+    while missing:
+        done = len(wanted) - len(missing)
+        failure = None
+        try:
+            for batch in batches(map(make, missing), MOST_TASKS, MOST_BYTES):
+                if progress:
+                    progress(done, len(wanted))
+                server.import_tasks(project, batch)
+                done += len(batch)
+        except Unsure as e:
+            failure = e
+        if failure:
+            server.patience.pause(in_vain, failure.after)
+            wait_until_still(server, project)
+        listing = look()
+        left = [each for each in missing if each.task.external_id not in listing.tasks]
+        in_vain = in_vain + 1 if len(left) == len(missing) else 0
+        if in_vain >= server.patience.attempts:
+            raise failure or Unsure(f"{server.url}: tasks that project {project} took are not there; see its log")
+        missing = left
+    if progress and wanted:
+        progress(len(wanted), len(wanted))
+    return listing
+
+
+def wait_until_still(server: Server, project: int) -> None:
+    """Wait until the number of tasks stays the same: a request that was given up may still be at work there."""
+    counts: list[int] = []
+    for attempt in range(max(3, server.patience.attempts)):
+        counts.append(server.project(project).tasks)
+        if len(counts) >= 3 and len(set(counts[-3:])) == 1:
+            return
+        server.patience.pause(attempt)
+
+
+def remove_twins(server: Server, listing: Listing) -> tuple[int, list[str]]:
+    """Delete tasks that arrived twice, because a request that was given up was done after all.
+
+    Only those that nobody has touched, which is looked at right before. One of each always stays: of several that
+    somebody touched, all; otherwise the oldest.
+
+    Returns:
+        How many were deleted, and the external ids that still stand there more than once.
+    """
+    deleted, left = 0, []
+    for name, several in listing.tasks.items():
+        if len(several) < 2:
+            continue
+        touched = [held.number for held in several if _is_touched(server, held.number)]
+        for number in [held.number for held in several[0 if touched else 1 :] if held.number not in touched]:
+            if _is_touched(server, number):
+                touched.append(number)
+            else:
+                server.delete_task(number)
+                deleted += 1
+        if len(touched) > 1:
+            left.append(name)
+    return deleted, left
+
+
+def update_tasks(server: Server, plan: Plan, listing: Listing, progress: Progress | None = None) -> tuple[int, int]:
+    """Have each task ask for as many people as are wanted, and show its first answer where one is to be shown.
+
+    A task that enough people have annotated is left alone: what they said is not pulled yet.
+
+    Returns:
+        How many tasks one more person is asked of because people differ, and how many now show a first answer.
+    """
+    due = []
+    for each in plan.wanted:
+        for held in listing.tasks.get(each.task.external_id, ()):
+            people = each.annotations(plan.annotators.get(held.number, ()))
+            changes: dict[str, Any] = {}
+            if held.overlap != people and held.annotations < people:
+                changes = {"overlap": people, "is_labeled": False}
+            if each.first and not held.first:
+                changes["data"] = {"first": each.first}
+            if changes:
+                due.append((each, held, changes))
+    for done, (_, held, changes) in enumerate(due, 1):
+        if "data" in changes:
+            changes["data"] = {**server.task(held.number)["data"], **changes["data"]}
+        server.update_task(held.number, **changes)
+        if progress:
+            progress(done, len(due))
+    again = sum(each.dissent and "overlap" in changes for each, _, changes in due)
+    return again, sum("data" in changes for _, _, changes in due)
+
+
+def batches(tasks: Iterable[Task], most: int, most_bytes: int) -> Iterator[list[Task]]:
+    """Tasks by as many as go into one request; a task larger than that goes alone."""
+    batch: list[Task] = []
+    size = 0
+    for task in tasks:
+        length = len(dumps(task))
+        if batch and (len(batch) == most or size + length > most_bytes):
+            yield batch
+            batch, size = [], 0
+        batch.append(task)
+        size += length
+    if batch:
+        yield batch
+
+
+def _is_ours(name: str, kind: Kind) -> bool:
+    try:
+        return what_is_asked(name)[0] == kind
+    except BadInput:
+        return False
+
+
+def _is_touched(server: Server, number: int) -> bool:
+    """Whether anything of a task is a person's, or it is none as we make them."""
+    try:
+        task = server.task(number)
+    except NotThere:
+        return False
+    meta = task.get("meta")
+    ours = isinstance(meta, Mapping) and meta.get("da2k") == 1
+    people = ("annotations", "drafts", "total_annotations", "cancelled_annotations", "comment_count", "draft_exists")
+    return not ours or any(task.get(key) for key in people)
