@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NoReturn, TextIO
 
 from da2k.annotation.campaign import read_campaign
-from da2k.annotation.listing import Task, read_task, same_project, write_names
+from da2k.annotation.listing import Task, changed_last, read_task, same_project, write_names
 from da2k.annotation.pull import Looked, PullReport, count_answers, report_on
 from da2k.annotation.tasks import KINDS, what_is_asked
 from da2k.construction.queue import image_of
@@ -130,8 +130,7 @@ def _is_older(workspace: Workspace, url: str, seen: str, task: Task) -> bool:
     """Whether a later state of the task was pulled already."""
     if task.updated and task.updated <= seen:
         return True
-    query = "SELECT max(coalesce(updated, created)) FROM annotations WHERE url = ? AND project = ? AND task = ?"
-    held = workspace.db.run(query, url, task.project, task.number)[0][0]
+    held = changed_last(workspace, url, task.project or 0, task.number)
     return bool(held and task.updated and task.updated < held)
 
 
@@ -173,15 +172,14 @@ def _elements(path: Path) -> Iterator[object]:
             text = _Text(file)
             _require_list(path, text.next())
             text.at += 1
-            if text.next() == "]":
-                return
-            while True:
+            more = text.next() != "]"
+            text.at += not more
+            while more:
                 yield text.value()
                 separator = text.next()
                 text.at += 1
-                if separator == "]":
-                    break
-                if separator != ",":
+                more = separator == ","
+                if separator not in ("]", ","):
                     raise ValueError
             if text.next():
                 raise ValueError

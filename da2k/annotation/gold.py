@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from da2k.construction.workspace import TakenImage, Workspace
-from da2k.datasets.da2k import ANNOTATIONS, _parse, find_root, locate
+from da2k.datasets.da2k import ANNOTATIONS, find_root, locate, read_annotations
 from da2k.errors import BadInput
 from da2k.files import sha256_file
 from da2k.pairs import Pair, read_pair_id
@@ -72,7 +72,7 @@ def add_gold(workspace: Workspace, path: Path) -> GoldReport:
             has no pair on a photograph of the workspace; nothing is stored then.
     """
     file = find_root(path) / ANNOTATIONS if path.is_dir() else path
-    answers = _answers(_parse(file), file)
+    answers = _answers(read_annotations(file), file)
     if not answers:
         raise BadInput(f"{file}: holds no pair")
     taken = {image.image: image for image in workspace.images()}

@@ -3,8 +3,9 @@
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Any
 
 from da2k.construction.workspace import Workspace
@@ -171,14 +172,13 @@ def store(workspace: Workspace, url: str, project: int, tasks: Iterable[Task], *
     with workspace.db.transaction():
         _adopt(workspace, url, project, tasks)
         for task in tasks:
-            where = "WHERE url = ? AND project = ? AND task = ?"
-            held = {each.id: each for each in _select(workspace, where, url, project, task.number)}
+            held = {each.id: each for each in _of_task(workspace, url, project, task.number)}
             listed = {each.id: _placed(each, url, project, held) for each in task.annotations}
             if held == listed:
                 continue
             if not trusted:
                 _require_same(workspace, url, project, listed.values())
-            workspace.db.run(f"DELETE FROM annotations {where}", url, project, task.number)
+            workspace.db.run(f"DELETE {_OF_TASK}", url, project, task.number)
             _insert(workspace, listed.values())
             changes.new += len(listed.keys() - held.keys())
             changes.gone += len(held.keys() - listed.keys())
@@ -188,7 +188,13 @@ def store(workspace: Workspace, url: str, project: int, tasks: Iterable[Task], *
 
 def held_annotations(workspace: Workspace) -> list[Annotation]:
     """All annotations that are held, by server, project and number."""
-    return list(_select(workspace, "ORDER BY url, project, id"))
+    rows = workspace.db.run(f"SELECT {', '.join(_COLUMNS)} FROM annotations ORDER BY url, project, id")
+    return list(map(_of_row, rows))
+
+
+def changed_last(workspace: Workspace, url: str, project: int, task: int) -> str | None:
+    """When the annotations of a task that are held were last changed."""
+    return max((each.given or "" for each in _of_task(workspace, url, project, task)), default=None)
 
 
 def held_names(workspace: Workspace) -> dict[tuple[str, str], str]:
@@ -215,16 +221,25 @@ def person_name(names: Mapping[tuple[str, str], str], annotation: Annotation) ->
 _COLUMNS = tuple(field.name for field in fields(Annotation))
 
 
-def _select(workspace: Workspace, where: str, *values: object) -> Iterator[Annotation]:
-    for row in workspace.db.run(f"SELECT {', '.join(_COLUMNS)} FROM annotations {where}", *values):
-        found = Annotation(*row)
-        yield _changed(found, cancelled=bool(found.cancelled))
+# SQLite would search the primary key, which ends in the annotation's number, and read the whole project.
+_OF_TASK = "FROM annotations INDEXED BY annotations_of_task WHERE url = ? AND project = ? AND task = ?"
+
+
+def _of_task(workspace: Workspace, url: str, project: int, task: int) -> Iterator[Annotation]:
+    return map(_of_row, workspace.db.run(f"SELECT {', '.join(_COLUMNS)} {_OF_TASK}", url, project, task))
+
+
+def _of_row(row: tuple[Any, ...]) -> Annotation:
+    found = Annotation(*row)
+    return replace(found, cancelled=bool(found.cancelled))
 
 
 def _insert(workspace: Workspace, annotations: Iterable[Annotation]) -> None:
     marks = ", ".join("?" for _ in _COLUMNS)
-    rows = [astuple(each) for each in annotations]
-    workspace.db.run_many(f"INSERT OR REPLACE INTO annotations ({', '.join(_COLUMNS)}) VALUES ({marks})", rows)
+    workspace.db.run_many(
+        f"INSERT OR REPLACE INTO annotations ({', '.join(_COLUMNS)}) VALUES ({marks})",
+        map(attrgetter(*_COLUMNS), annotations),
+    )
 
 
 def same_project(workspace: Workspace, url: str, project: int, tasks: Iterable[Task]) -> bool:
@@ -250,11 +265,7 @@ def _adopt(workspace: Workspace, url: str, project: int, tasks: Sequence[Task]) 
 def _placed(annotation: Annotation, url: str, project: int, held: Mapping[int, Annotation]) -> Annotation:
     earlier = held.get(annotation.id)
     person = annotation.person or (earlier.person if earlier else "")
-    return _changed(annotation, url=url, project=project, person=person)
-
-
-def _changed(annotation: Annotation, **values: Any) -> Annotation:
-    return Annotation(**{name: values.get(name, getattr(annotation, name)) for name in _COLUMNS})
+    return replace(annotation, url=url, project=project, person=person)
 
 
 def _require_same(workspace: Workspace, url: str, project: int, annotations: Iterable[Annotation]) -> None:

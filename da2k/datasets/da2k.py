@@ -101,7 +101,7 @@ def read_benchmark(folder: Path, *, name: str | None = None, revision: str | Non
     """
     root = find_root(folder)
     path = root / ANNOTATIONS
-    pairs = tuple(_parse(path))
+    pairs = tuple(read_annotations(path))
     if not pairs:
         raise BadInput(f"{path}: holds no pair")
     return Benchmark(name or root.resolve().name, root, pairs, revision, notes=tuple(_notes(pairs)))
@@ -116,7 +116,13 @@ def write_annotations(path: Path, pairs: tuple[Pair, ...]) -> None:
     write_text(path, json.dumps(entries, indent=1, ensure_ascii=False) + "\n")
 
 
-def _parse(path: Path) -> Iterator[Pair]:
+def read_annotations(path: Path) -> Iterator[Pair]:
+    """The pairs of a file in the official format, by whatever name.
+
+    Raises:
+        BadInput: the file is missing or not of that format; the message names the image, the pair's index and the
+            field.
+    """
     try:
         content = json.loads(path.read_bytes(), object_pairs_hook=lambda items: _unique(items, path))
     except (ValueError, RecursionError) as e:

@@ -56,10 +56,14 @@ class FaultProxy:
             time.sleep(0.02)
 
 
-def schedule(seed: int, faults: int, share: float = 0.5, kinds: tuple[str, ...] = FAULTS) -> Iterator[str | None]:
-    """So many faults, by chance, each kind as often as any other; a request suffers one with this probability."""
+SLOW = ("late", "slow")
+
+
+def schedule(seed: int, faults: int, share: float = 0.5) -> Iterator[str | None]:
+    """So many faults, by chance; a request suffers one with this probability. Those that take time come twice each."""
     chance = random.Random(seed)
-    coming = [kinds[i % len(kinds)] for i in range(faults)]
+    quick = [fault for fault in FAULTS if fault not in SLOW]
+    coming = [*SLOW, *SLOW, *(quick[i % len(quick)] for i in range(faults - 2 * len(SLOW)))]
     chance.shuffle(coming)
     for fault in coming:
         while chance.random() > share:

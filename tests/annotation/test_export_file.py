@@ -395,7 +395,7 @@ def test_a_large_file_is_not_held_in_memory(make_campaign, tmp_path):
     folder = workspace.folder
     make_campaign.stack.close()
     command = [sys.executable, str(tmp_path / "memory.py"), str(folder), str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=600)
     counted, kilobytes = map(int, done.stdout.split())
     assert counted == 30_000
     assert path.stat().st_size > 90_000_000

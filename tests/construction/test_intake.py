@@ -64,7 +64,7 @@ def tables(folder):
     """All rows of all tables."""
     with sqlite3.connect(f"file:{folder / 'state.sqlite'}?mode=ro", uri=True) as db:
         names = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")]
-        return {name: db.execute(f"SELECT * FROM {name} ORDER BY 1, 2").fetchall() for name in names}
+        return {name: sorted(db.execute(f"SELECT * FROM {name}"), key=repr) for name in names}
 
 
 def tree(folder):

@@ -5,6 +5,7 @@ from itertools import permutations
 from math import comb
 from random import Random
 
+import krippendorff
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -67,7 +68,8 @@ def test_alpha_of_the_published_examples(rows, alpha):
     assert round(krippendorff_alpha(units(*rows)).value, 3) == alpha
 
 
-said = st.dictionaries(st.sampled_from(PEOPLE), st.sampled_from(["point1", "point2", "cannot_tell"]), max_size=5)
+VALUES = ["point1", "point2", "cannot_tell"]
+said = st.dictionaries(st.sampled_from(PEOPLE), st.sampled_from(VALUES), max_size=5)
 answered = st.lists(said, max_size=12).map(lambda each: {f"unit {n}": unit for n, unit in enumerate(each)})
 
 
@@ -77,6 +79,9 @@ def test_alpha_is_that_of_the_coincidence_matrix(answers):
     assert (alpha.value is None) is (expected is None) is (alpha.undefined is not None)
     if expected is not None:
         assert alpha.value == pytest.approx(expected, abs=1e-12)
+        rows = [[list(unit.values()).count(value) for value in VALUES] for unit in answers.values()]
+        other = krippendorff.alpha(value_counts=rows, value_domain=VALUES, level_of_measurement="nominal")
+        assert alpha.value == pytest.approx(other, abs=1e-12)
 
 
 @given(answered)

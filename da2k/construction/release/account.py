@@ -149,7 +149,11 @@ def _rule(contents: Contents) -> str:
     checks = contents.settings.checks
     if not checks.checks:
         return "One person decides a pair, unchecked. It is dropped if that person cannot tell."
-    dissent = "the pair is dropped" if checks.dissent == "drop" else "one more is asked, and a strict majority decides"
+    dissent = {
+        "fourth": "one more is asked, and a strict majority decides",
+        "majority": "a strict majority decides",
+        "drop": "the pair is dropped",
+    }[checks.dissent]
     return (
         f"A pair is kept when {1 + checks.checks} people say the same; if they differ, {dissent}. "
         "It is dropped as soon as one of them cannot tell, or calls it a bad sample."
