@@ -52,8 +52,7 @@ def data_uri(image: Image.Image) -> str:
 
 def pair_task(name: str, number: int, first: str = "") -> dict[str, str]:
     """The task of a scene's pair of this number."""
-    (scene,) = [scene for scene in iterate_scenes() if scene.name == name]
-    pair = scene.pairs[number]
+    pair = next(scene for scene in iterate_scenes() if scene.name == name).pairs[number]
     one, other = (Point(*(x * LARGER + LARGER // 2 for x in point)) for point in (pair.point2, pair.point1))
     drawn = draw_pair(photograph(name), one, other)
     shown = {"image": drawn.marked, "strip_a": drawn.strip_a, "strip_b": drawn.strip_b}
@@ -103,11 +102,11 @@ def open_task(page: Page, running: Running, title: str, kind: Kind, mode: Mode, 
 
 
 def shoot(page: Page, name: str) -> None:
-    """Write what the page shows, in few colours so that the file is small."""
+    """Write what the page shows, its colours rounded by three steps at most so that the file is small."""
     path = DOCS / f"annotate-{name}.png"
     page.screenshot(path=path)
     with Image.open(path) as shown:
-        shown.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
+        shown.convert("RGB").point([255 if v > 252 else round(v / 6) * 6 for v in range(256)] * 3).save(path, optimize=True)
     print(path, path.stat().st_size)  # noqa: T201
     if path.stat().st_size > MOST_BYTES:
         raise SystemExit(f"{path}: larger than {MOST_BYTES} bytes")
@@ -141,7 +140,7 @@ def main() -> None:
         open_task(page, running, "Choose a pair", "photos", "independent", mug)
         box = page.locator(".photo .lsf-image img").bounding_box()
         assert box is not None
-        for key, across, down in (("1", 0.43, 0.62), ("2", 0.3, 0.08)):
+        for key, across, down in (("1", 0.62, 0.93), ("2", 0.3, 0.12)):
             page.keyboard.press(key)
             page.mouse.click(box["x"] + across * box["width"], box["y"] + down * box["height"])
             page.wait_for_timeout(500)

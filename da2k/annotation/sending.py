@@ -169,7 +169,9 @@ def update_tasks(server: Server, plan: Plan, listing: Listing, progress: Progres
     due = []
     for each in plan.wanted:
         for held in listing.tasks.get(each.task.external_id, ()):
-            people = each.annotations(plan.annotators.get(held.number, ()))
+            known = plan.annotators.get(held.number, ())
+            # Some databases give a deleted task's number to the next one, and then these are of the deleted one.
+            people = each.annotations(known if len(known) <= held.annotations else ())
             changes: dict[str, Any] = {}
             if held.overlap != people and held.annotations < people:
                 changes = {"overlap": people, "is_labeled": False}

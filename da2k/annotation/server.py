@@ -260,7 +260,8 @@ class Server:
         client = self._sdk._client_wrapper.httpx_client
         answer = client.request(path.lstrip("/"), method=method, request_options={"max_retries": 0}, **more)
         if not 200 <= answer.status_code < 300:
-            raise ApiError(status_code=answer.status_code, headers=dict(answer.headers))
+            body = answer.json() if "json" in answer.headers.get("content-type", "") else None
+            raise ApiError(status_code=answer.status_code, headers=dict(answer.headers), body=body)
         return answer
 
     def _ask(self, request: Callable[[], ResultT]) -> ResultT:

@@ -187,31 +187,6 @@ def run(environment: Path, data: Path, *, port: int, document_root: Path, patien
         raise BadInput(f"{e.filename or data}: {e.strerror or e}") from None
 
 
-def serve_workspace(
-    workspace: Path, *, port: int, say: Callable[[str], object], ready: Callable[[Running], object]
-) -> None:
-    """Run a server for a workspace until Ctrl-C; it shows the files below WORKSPACE/annotation.
-
-    Args:
-        workspace: the server's own data are in its folder `label-studio`.
-        port: of 127.0.0.1.
-        say: told what is done now, in one line.
-        ready: called once the server answers.
-
-    Raises:
-        Da2kError: as `prepare` and `run`, or the server ended by itself.
-    """
-    environment = prepare(default_folder(), say)
-    say("starting Label Studio")
-    data, root = workspace / "label-studio", workspace / "annotation"
-    with run(environment, data, port=port, document_root=root) as running:
-        ready(running)
-        try:
-            running.wait()
-        except KeyboardInterrupt:
-            return
-
-
 def _python(environment: Path) -> Path:
     folder, name = ("Scripts", "python.exe") if os.name == "nt" else ("bin", "python")
     return environment / "venv" / folder / name

@@ -261,26 +261,26 @@ def test_a_server_that_cannot_start_says_why_in_one_line(tmp_path):
         pass
 
 
-def test_a_workspace_is_served_until_ctrl_c(tmp_path):
+def test_ctrl_c_ends_the_server_in_order(tmp_path):
     environment, port = prepared_environment(), free_port()
     code = (
-        "import sys; from pathlib import Path; from da2k.annotation.studio import serve_workspace\n"
-        "serve_workspace(Path(sys.argv[1]), port=int(sys.argv[2]), say=lambda _: None,\n"
-        "    ready=lambda running: print(running.pid, running.url, flush=True))"
+        "import sys; from pathlib import Path; from da2k.annotation.studio import run\n"
+        "data, root = Path(sys.argv[2]) / 'data', Path(sys.argv[2]) / 'root'\n"
+        "try:\n"
+        "    with run(Path(sys.argv[1]), data, port=int(sys.argv[3]), document_root=root) as running:\n"
+        "        print(running.pid, flush=True); running.wait()\n"
+        "except KeyboardInterrupt: print('stopped')"
     )
-    given = {**os.environ, "DA2K_LABEL_STUDIO": str(environment.parent)}
-    command = [sys.executable, "-c", code, str(tmp_path), str(port)]
-    with subprocess.Popen(command, env=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    command = [sys.executable, "-c", code, str(environment), str(tmp_path), str(port)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        pid, url = process.stdout.readline().split()
-        assert url == f"http://127.0.0.1:{port}"
-        assert httpx.get(f"{url}/health", trust_env=False).status_code == 200
+        pid = int(process.stdout.readline())
+        assert httpx.get(f"http://127.0.0.1:{port}/health", trust_env=False).status_code == 200
         process.send_signal(signal.SIGINT)
         rest, errors = process.communicate()
-    assert (process.returncode, rest, errors) == (0, "", "")
-    assert is_gone(int(pid))
-    assert {each.name for each in tmp_path.iterdir()} == {"annotation", "label-studio"}
-    check_database(tmp_path / "label-studio")
+    assert (process.returncode, rest, errors) == (0, "stopped\n", "")
+    assert is_gone(pid)
+    check_database(tmp_path / "data")
 
 
 def test_what_is_no_environment_is_told(tmp_path):
