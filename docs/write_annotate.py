@@ -106,7 +106,9 @@ def shoot(page: Page, name: str) -> None:
     path = DOCS / f"annotate-{name}.png"
     page.screenshot(path=path)
     with Image.open(path) as shown:
-        shown.convert("RGB").point([255 if v > 252 else round(v / 6) * 6 for v in range(256)] * 3).save(path, optimize=True)
+        shown.convert("RGB").point([255 if v > 252 else round(v / 6) * 6 for v in range(256)] * 3).save(
+            path, optimize=True
+        )
     print(path, path.stat().st_size)  # noqa: T201
     if path.stat().st_size > MOST_BYTES:
         raise SystemExit(f"{path}: larger than {MOST_BYTES} bytes")

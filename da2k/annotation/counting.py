@@ -279,7 +279,7 @@ def _answer(said: _Said) -> Answer:
     assert said.pair
     assert said.says
     of_it = said.annotation
-    return Answer(said.pair, said.person, said.says, "person", of_it.seconds, of_it.given, said.photo)
+    return Answer(said.pair, said.person, said.says, "person", of_it.seconds, of_it.created or of_it.updated, said.photo)
 
 
 def _loaded(text: str) -> Any:

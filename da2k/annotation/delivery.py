@@ -17,6 +17,8 @@ Images = Literal["local", "upload", "inline"]
 Address = Callable[[str], str]
 """What a task says where a picture is, by the name of its file."""
 
+ROOT = "annotation"
+"""The folder in a workspace that a server on this machine serves files from."""
 PICTURES = "pictures"
 """The folder of pictures, where nothing else names it."""
 MOST_FILES, MOST_BYTES = 50, 20_000_000
@@ -41,7 +43,7 @@ class Pictures:
     def folder(self, workspace: Workspace) -> Path:
         """Where the pictures of a workspace are drawn: under the root, never the root itself."""
         if self.root is None:
-            return workspace.folder / "annotation" / PICTURES
+            return workspace.folder / ROOT / PICTURES
         return self.root / (workspace.folder.resolve().name or PICTURES)
 
     def deliver(

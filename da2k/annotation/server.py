@@ -241,7 +241,12 @@ class Server:
             Unsure: they may have arrived.
         """
         sent = {name: (name, data, "image/jpeg") for name, data in files}
-        self._ask(lambda: self._raw("POST", f"/api/projects/{project}/import?commit_to_project=false", files=sent))
+        try:
+            self._ask(lambda: self._raw("POST", f"/api/projects/{project}/import?commit_to_project=false", files=sent))
+        except BadInput as e:
+            # The server stores the files, and then finds that it can make no tasks of them, which nobody wants.
+            if "more than one data key" not in str(e):
+                raise
 
     def uploads(self, project: int) -> list[str]:
         """The paths, from the server's root, of all files uploaded to a project."""

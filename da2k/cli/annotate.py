@@ -62,20 +62,21 @@ def serve(
     """Run a Label Studio on this machine.
 
     The first time its own environment is made, outside da2k's (about 800 MB). It listens on 127.0.0.1
-    only, sends nothing out, keeps its data in WORKSPACE/annotation, and ends with Ctrl-C.
+    only, sends nothing out, keeps its data in WORKSPACE/label-studio, and ends with Ctrl-C.
 
     Example: da2k annotate serve bench/
     """
-    from da2k.annotation.delivery import default_root
+    from da2k.annotation.delivery import ROOT
     from da2k.annotation.studio import default_folder, prepare, run
     from da2k.construction.workspace import open_workspace
 
     with open_workspace(workspace, read_only=True):
         pass
     environment = prepare(default_folder(), remark)
-    data = workspace / "annotation" / "label-studio"
+    # Beside the pictures' folder, not in it: what is in that one can be shown to annotators.
+    data, shown = workspace / "label-studio", workspace / ROOT
     try:
-        with run(environment, data, port=port, document_root=default_root(workspace)) as running:
+        with run(environment, data, port=port, document_root=shown) as running:
             print_served(running, workspace)
             running.wait()
     except KeyboardInterrupt:
@@ -97,7 +98,7 @@ def push(
         Path | None,
         typer.Option(
             help="local: the folder that the server may serve files from, as it is called here; "
-            "default: WORKSPACE/annotation/files.",
+            "default: WORKSPACE/annotation.",
             show_default=False,
         ),
     ] = None,

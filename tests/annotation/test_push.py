@@ -141,12 +141,8 @@ def test_gold_pairs_look_like_others(studio, server, make_campaign, tmp_path):
     (gold,) = [task for task in tasks if task["meta"]["pair"] == f"{INDOOR}#3,60-90,5"]
     (other,) = [task for task in tasks if task["meta"]["outcome"] == "manual" and task["id"] != gold["id"]]
     assert gold["data"].keys() == other["data"].keys()
-    assert {**gold["meta"], "pair": 0, "photo": 0, "swapped": 0} == {
-        **other["meta"],
-        "pair": 0,
-        "photo": 0,
-        "swapped": 0,
-    }
+    assert gold["meta"].keys() == other["meta"].keys()
+    assert all(gold["meta"][key] == other["meta"][key] for key in ("da2k", "outcome", "votes"))
     for told in (json.dumps(gold), studio.api("GET", f"/api/projects/{report.project}").text):
         assert not [word for word in ("gold", "point1", "point2", 'truth": true') if word in told]
     assert report.stale == ()
@@ -171,7 +167,7 @@ def test_dissent_goes_to_a_fourth_person_once(studio, server, make_campaign, peo
     pull(campaign, server)
     assert [sent(campaign, server, studio).again for _ in range(2)] == [1, 0]
     offered = [given(studio, report.project, person) for person in people]
-    assert [each and each["id"] for each in offered] == [None, None, None, task["id"], task["id"]]
+    assert [bool(each) for each in offered] == [False, False, False, True, False], "who has it before them keeps it"
     hand_in(studio, people[3], task["id"], choice("A"))
     assert sent(campaign, server, studio).again == 0, "the fourth answer is there, though it is not pulled yet"
     assert [given(studio, report.project, person) for person in people] == [None] * 5
@@ -186,25 +182,24 @@ def test_in_review_the_first_answer_is_shown_to_two_others(studio, server, make_
     campaign = only_pairs(make_campaign, annotation={"mode": "review"})
     report = sent(campaign, server, studio)
     (task,) = listed(studio, report.project)
-    assert {given(studio, report.project, person)["data"]["first"] for person in people[:2]} == {""}
+    offered = [given(studio, report.project, person) for person in people]
+    assert [each and each["data"]["first"] for each in offered] == ["", None, None, None, None]
     hand_in(studio, people[0], task["id"], choice("B"))
     assert [given(studio, report.project, person) for person in people] == [None] * 5, "nobody sees it before the push"
     pull(campaign, server)
     assert [sent(campaign, server, studio).reviewing for _ in range(2)] == [1, 0]
     offered = [given(studio, report.project, person) for person in people]
-    assert offered[0] is None
-    assert {each["data"]["first"] for each in offered[1:]} == {"The first answer: B is closer. Do you agree?"}
-    assert offered[1]["data"] == {**task["data"], "first": offered[1]["data"]["first"]}
+    shown = {**task["data"], "first": "The first answer: B is closer. Do you agree?"}
+    assert [each and each["data"] for each in offered] == [None, shown, shown, None, None]
     hand_in(studio, people[1], task["id"], choice("B"))
-    assert [bool(given(studio, report.project, person)) for person in people] == [False, False, True, True, True]
+    assert [bool(given(studio, report.project, person)) for person in people] == [False, False, True, False, False]
     hand_in(studio, people[2], task["id"], choice("A"))
     assert [given(studio, report.project, person) for person in people] == [None] * 5
     pull(campaign, server)
     report = sent(campaign, server, studio)
     assert (report.again, report.reviewing) == (1, 0)
     offered = [given(studio, report.project, person) for person in people]
-    assert [bool(each) for each in offered] == [False, False, False, True, True]
-    assert offered[3]["data"]["first"] == "The first answer: B is closer. Do you agree?"
+    assert [each and each["data"] for each in offered] == [None, None, None, shown, None]
 
 
 def test_a_first_answer_that_is_no_order_is_not_reviewed(studio, server, make_campaign, people):
@@ -298,6 +293,8 @@ def test_a_task_that_was_deleted_after_an_answer_asks_only_for_what_is_missing(s
     pull(campaign, server)
     studio.api("DELETE", f"/api/tasks/{task['id']}")
     assert sent(campaign, server, studio).sent == 1
+    assert [each["overlap"] for each in listed(studio, report.project)] == [2]
+    sent(campaign, server, studio)
     assert [each["overlap"] for each in listed(studio, report.project)] == [2]
 
 
@@ -487,10 +484,7 @@ def test_making_a_project_is_not_done_before_its_tag_is_stored(studio, server, c
 
 def test_files_to_import_by_hand(studio, server, campaign, tmp_path):
     reports = write_tasks(campaign, tmp_path / "files")
-    assert [(report.kind, report.project, report.sent) for report in reports] == [
-        ("pairs", None, 5),
-        ("photos", None, 1),
-    ]
+    assert [(each.kind, each.project, each.sent) for each in reports] == [("pairs", None, 5), ("photos", None, 1)]
     xml = (tmp_path / "files/pairs/interface.xml").read_text()
     made = studio.api("POST", "/api/projects/", json={"title": "by hand", "label_config": xml}).json()["id"]
     with (tmp_path / "files/pairs/tasks.json").open("rb") as f:
@@ -499,7 +493,7 @@ def test_files_to_import_by_hand(studio, server, campaign, tmp_path):
     names = Counter(task["data"]["external_id"] for task in listed(studio, made))
     assert set(names.values()) == {1}
     assert len(names) == 5
-    assert (tmp_path / "files/pairs/guidelines.html").read_text().startswith("<h1>")
+    assert (tmp_path / "files/pairs/guidelines.html").read_text().count("<h1>") == 1
     with pytest.raises(NotThere):
         server.project(made + 1000)
 
