@@ -278,8 +278,8 @@ def _place(said: _Said) -> tuple[str, int]:
 def _answer(said: _Said) -> Answer:
     assert said.pair
     assert said.says
-    of_it = said.annotation
-    return Answer(said.pair, said.person, said.says, "person", of_it.seconds, of_it.created or of_it.updated, said.photo)
+    made = said.annotation.created or said.annotation.updated
+    return Answer(said.pair, said.person, said.says, "person", said.annotation.seconds, made, said.photo)
 
 
 def _loaded(text: str) -> Any:

@@ -85,6 +85,7 @@ class Server:
         self.url = checked_url(url)
         self.patience = patience
         self._token = token.strip()
+        del token  # a traceback that shows local variables would show it
         if not self._token or not self._token.isascii() or not self._token.isprintable():
             raise BadInput(
                 "the token is empty or no token; copy it from Label Studio: Account & Settings, Access Token"

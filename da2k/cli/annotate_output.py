@@ -71,7 +71,7 @@ def print_pulled(reports: "Sequence[PullReport]", workspace: "Workspace") -> Non
             list_on_stderr(sort, which)
         for note in report.notes:
             remark(f"{report.kind}: {note}")
-    print_next(workspace)
+    print_next(workspace, hint="people answer, or get what needs one more answer by: da2k annotate push")
 
 
 def print_gold(report: "GoldReport", workspace: Path) -> None:
@@ -106,8 +106,9 @@ def print_status(found: "Status", workspace: Path) -> None:
     agree = "alpha" if found.mode == "independent" else "confirmed"
     titles = ["queued", "sent", "open", "unchecked", "dissent", "kept", "dropped", "skipped"]
     titles += ["photos"] * bool(found.total.photo_tasks) + [agree]
-    rows = [_scenario_row(name, numbers) for name, numbers in found.scenarios.items()]
-    print_table(["scenario", *titles], [*rows, _scenario_row("total", found.total)], last_apart=1)
+    by_name = {**found.scenarios, "total": found.total}
+    rows = [_scenario_row(name, numbers, bool(found.total.photo_tasks)) for name, numbers in by_name.items()]
+    print_table(["scenario", *titles], rows, last_apart=1)
     if found.total.dropped:
         typer.echo(f"dropped: {', '.join(f'{count} {why}' for why, count in found.total.dropped.items())}")
     typer.echo(_told_agreement(found))
@@ -123,15 +124,19 @@ def print_status(found: "Status", workspace: Path) -> None:
             remark(f"look at {person.person}: {' and '.join(person.stands_out)} worse than the others', beyond chance")
     for problem in found.problems:
         remark(problem)
+    if not found.campaigns:
+        typer.echo(
+            f"next: da2k annotate push {workspace} --url URL, or first a server: da2k annotate serve {workspace}"
+        )
 
 
-def _scenario_row(name: str, numbers: "ScenarioStatus") -> list[str]:
+def _scenario_row(name: str, numbers: "ScenarioStatus", with_photos: bool) -> list[str]:
     from da2k.construction.release.agreement import told_alpha
 
     agreement = numbers.agreement
     counts = [numbers.queued, numbers.sent, numbers.open, numbers.unchecked, numbers.dissent, numbers.kept]
     counts += [sum(numbers.dropped.values()), numbers.skipped]
-    photos = [f"{numbers.photo_tasks_done}/{numbers.photo_tasks}"] if numbers.photo_tasks else []
+    photos = [f"{numbers.photo_tasks_done}/{numbers.photo_tasks}" if numbers.photo_tasks else ""] * with_photos
     agreed = _percent(agreement.checks) if agreement.checks else told_alpha(agreement) or "–"
     return [name, *map(str, counts), *photos, agreed]
 

@@ -1,0 +1,170 @@
+"""Sending 10,000 pairs to a real Label Studio, and bringing 30,000 answers back; their pictures are drawn before.
+
+`python -m benchmarks.annotation`. The server is the one that `make label-studio` prepares; its database is SQLite.
+"""
+
+import random
+import re
+import socket
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+from PIL import Image
+
+from benchmarks.timing import seconds
+from da2k.annotation import studio
+from da2k.annotation.campaign import read_campaign
+from da2k.annotation.delivery import Pictures
+from da2k.annotation.pull import pull
+from da2k.annotation.push import PushReport, push
+from da2k.annotation.rendering import names_of
+from da2k.annotation.server import Rows, Server
+from da2k.annotation.studio import VERSION, Running, default_folder, is_prepared, prepare
+from da2k.annotation.tasks import CLOSER
+from da2k.annotation.wanted import plan_tasks
+from da2k.construction.queue import DrawnPair, read_answers, write_pairs
+from da2k.construction.settings import FILE_NAME, Settings, write_settings
+from da2k.construction.workspace import Workspace, create_workspace
+from da2k.files import sha256_file
+from da2k.pairs import Point, pair_id
+
+PHOTOS, PAIRS, PEOPLE = 500, 20, 3
+SIZE = (48, 64)
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A server to which tasks go together with an answer of each of these people."""
+
+    server: Server
+    people: tuple[int, ...]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.server, name)
+
+    def import_tasks(self, project: int, tasks: Rows) -> None:
+        """Send tasks that everybody has answered, mostly alike."""
+        chance = random.Random(len(tasks))
+        self.server.import_tasks(
+            project, [{**task, "annotations": [self._answer(who, chance) for who in self.people]} for task in tasks]
+        )
+
+    @staticmethod
+    def _answer(person: int, chance: random.Random) -> Mapping[str, Any]:
+        value = {"choices": [chance.choices("AB", (9, 1))[0]]}
+        result = [{"from_name": CLOSER, "to_name": "img", "type": "choices", "value": value}]
+        return {"completed_by": person, "result": result, "ground_truth": False, "lead_time": chance.uniform(2, 9)}
+
+
+def fill(workspace: Workspace) -> None:
+    """Photographs with queued pairs."""
+    rng = np.random.default_rng(0)
+    for index in range(PHOTOS):
+        image = f"images/indoor/{index:04}.png"
+        path = workspace.folder / image
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (*SIZE, 3), np.uint8)).save(path)
+        stat = path.stat()
+        row = (image, sha256_file(path), *SIZE, stat.st_size, stat.st_mtime_ns, "0" * 16)
+        workspace.db.run("INSERT INTO images VALUES (?, ?, ?, ?, ?, ?, ?)", *row)
+        pixels = rng.choice(SIZE[0] * SIZE[1], (PAIRS, 2), replace=False)
+        points = [sorted(Point(*map(int, divmod(pixel, SIZE[1]))) for pixel in pair) for pair in pixels]
+        with workspace.db.transaction():
+            write_pairs(
+                workspace,
+                (
+                    DrawnPair(pair_id(image, a, b), image, a, b, "disputed", (1, 2, 0, 1), 3.5, queued=True)
+                    for a, b in points
+                ),
+            )
+
+
+def put_pictures(workspace: Workspace, root: Path) -> None:
+    """Small files in the place of all pictures."""
+    folder = Pictures("local", root).folder(workspace)
+    folder.mkdir(parents=True)
+    for wanted in plan_tasks(workspace, read_campaign(workspace, "pairs")).wanted:
+        for name in names_of(wanted.task).all:
+            (folder / name).write_bytes(b"\xff\xd8\xff a small file in the place of a picture")
+
+
+@contextmanager
+def served(folder: Path, root: Path) -> Iterator[tuple[Running, str]]:
+    """A new server, and the token of its first user."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = prepare(default_folder(), print)
+    with studio.run(environment, folder, port=port, document_root=root) as running:
+        with httpx.Client(base_url=running.url, trust_env=False) as browser:
+            field = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', browser.get("/user/login/").text)
+            assert field
+            given = {"csrfmiddlewaretoken": field[1], "email": running.email, "password": running.password}
+            browser.post("/user/login/", data=given)
+            token = browser.get("/api/current-user/token").json()["token"]
+        yield running, token
+
+
+def run_on(workspace: Workspace, folder: Path) -> None:
+    """Print the seconds, on a server of its own."""
+    root = folder / "root"
+    put_pictures(workspace, root)
+    with served(folder / "server", root) as (running, token):
+        server = Server(running.url, token)
+        reports: list[PushReport] = []
+
+        def send(to: Any, **more: Any) -> None:
+            reports.extend(push(workspace, to, root=root, **more))
+
+        first = seconds(lambda: send(server))
+        again = seconds(lambda: send(server))
+        assert [(report.sent, report.present) for report in reports] == [(PHOTOS * PAIRS, 0), (0, PHOTOS * PAIRS)]
+        people = [
+            httpx.post(
+                f"{running.url}/api/users",
+                headers={"Authorization": f"Token {token}"},
+                json={"email": f"person{n}@example.org", "username": f"person{n}"},
+            ).json()["id"]
+            for n in range(PEOPLE)
+        ]
+        send(Answered(server, tuple(people)), new_project=True)
+        whole = seconds(lambda: pull(workspace, server))
+        answers = sum(map(len, read_answers(workspace).values()))
+        assert answers == PHOTOS * PAIRS * PEOPLE
+        unchanged = seconds(lambda: pull(workspace, server))
+        everything = seconds(lambda: pull(workspace, server, everything=True))
+        after = seconds(lambda: send(server))
+    print(f"Label Studio {VERSION}: {PHOTOS * PAIRS:,} pairs on {PHOTOS} photographs, local pictures")
+    print(f"  push                       {first:7.1f} s (goal: under 60 s)")
+    print(f"  push again, nothing to do  {again:7.1f} s")
+    print(f"  pull {answers:,} answers        {whole:7.1f} s (goal: under 90 s)")
+    print(f"  pull again, nothing new    {unchanged:7.1f} s")
+    print(f"  pull --everything          {everything:7.1f} s")
+    print(f"  push after that            {after:7.1f} s")
+
+
+def run() -> None:
+    """Print the seconds; nothing, where Label Studio is not prepared."""
+    if not is_prepared(default_folder()):
+        print(f"annotation: Label Studio {VERSION} is not prepared in {default_folder()}; run: make label-studio")
+        return
+    settings = Settings.model_validate(
+        {"experts": [{"model": f"baseline:{cue}"} for cue in ("row", "centre", "haze", "sharpness")]}
+    )
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "ws").mkdir()
+        write_settings(folder / "ws" / FILE_NAME, settings)
+        with create_workspace(folder / "ws", settings) as workspace:
+            fill(workspace)
+            run_on(workspace, folder)
+
+
+if __name__ == "__main__":
+    run()
