@@ -7,7 +7,7 @@ import random
 import re
 import socket
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,31 +122,28 @@ def run_on(workspace: Workspace, folder: Path) -> None:
         def send(to: Any, **more: Any) -> None:
             reports.extend(push(workspace, to, root=root, **more))
 
-        first = seconds(lambda: send(server))
-        again = seconds(lambda: send(server))
+        print(f"Label Studio {VERSION}: {PHOTOS * PAIRS:,} pairs on {PHOTOS} photographs, local pictures")
+        show("push (goal: under 60 s)", lambda: send(server))
+        show("push again, nothing to do", lambda: send(server))
         assert [(report.sent, report.present) for report in reports] == [(PHOTOS * PAIRS, 0), (0, PHOTOS * PAIRS)]
-        people = [
-            httpx.post(
-                f"{running.url}/api/users",
-                headers={"Authorization": f"Token {token}"},
-                json={"email": f"person{n}@example.org", "username": f"person{n}"},
-            ).json()["id"]
-            for n in range(PEOPLE)
-        ]
-        send(Answered(server, tuple(people)), new_project=True)
-        whole = seconds(lambda: pull(workspace, server))
-        answers = sum(map(len, read_answers(workspace).values()))
-        assert answers == PHOTOS * PAIRS * PEOPLE
-        unchanged = seconds(lambda: pull(workspace, server))
-        everything = seconds(lambda: pull(workspace, server, everything=True))
-        after = seconds(lambda: send(server))
-    print(f"Label Studio {VERSION}: {PHOTOS * PAIRS:,} pairs on {PHOTOS} photographs, local pictures")
-    print(f"  push                       {first:7.1f} s (goal: under 60 s)")
-    print(f"  push again, nothing to do  {again:7.1f} s")
-    print(f"  pull {answers:,} answers        {whole:7.1f} s (goal: under 90 s)")
-    print(f"  pull again, nothing new    {unchanged:7.1f} s")
-    print(f"  pull --everything          {everything:7.1f} s")
-    print(f"  push after that            {after:7.1f} s")
+        send(Answered(server, people(running.url, token)), new_project=True)
+        show(f"pull {PEOPLE * PHOTOS * PAIRS:,} answers (goal: under 90 s)", lambda: pull(workspace, server))
+        assert sum(map(len, read_answers(workspace).values())) == PHOTOS * PAIRS * PEOPLE
+        show("pull again, nothing new", lambda: pull(workspace, server))
+        show("pull --everything", lambda: pull(workspace, server, everything=True))
+        show("push after that", lambda: send(server))
+
+
+def show(what: str, work: Callable[[], object]) -> None:
+    """Print the seconds of some work."""
+    print(f"  {what:40} {seconds(work):7.1f} s", flush=True)
+
+
+def people(url: str, token: str) -> tuple[int, ...]:
+    """New users, who cannot log in; their numbers."""
+    given = {"Authorization": f"Token {token}"}
+    bodies = [{"email": f"person{n}@example.org", "username": f"person{n}"} for n in range(PEOPLE)]
+    return tuple(httpx.post(f"{url}/api/users/", headers=given, json=body).json()["id"] for body in bodies)
 
 
 def run() -> None:

@@ -20,6 +20,8 @@ __all__ = ["NotThere", "Patience", "Project", "Rows", "Server", "Unsure", "check
 ResultT = TypeVar("ResultT")
 Rows = Sequence[Mapping[str, Any]]
 
+_WITH_ANNOTATIONS = "id,project,data,meta,updated_at,annotations,result,completed_by,was_cancelled,created_at,lead_time"
+"""Fields of a task and of its annotations; without the others the server answers in half the time."""
 _BRIEFLY = "id,data,overlap,total_annotations,cancelled_annotations"
 
 
@@ -164,13 +166,13 @@ class Server:
             project: its number.
             since: only those changed after this time, ISO 8601.
             only_ids: only `id`, `data`, `overlap`, `total_annotations` and `cancelled_annotations`, which is quick;
-                otherwise all there is, annotations included.
+                otherwise its annotations too, and what an answer is made from.
             size: tasks a page.
 
         Raises:
             NotThere: the project was deleted.
         """
-        what: dict[str, Any] = {"include": _BRIEFLY} if only_ids else {"fields": "all"}
+        what: dict[str, Any] = {"include": _BRIEFLY} if only_ids else {"fields": "all", "include": _WITH_ANNOTATIONS}
         recent = [_filter("updated_at", "Datetime", since)] if since else []
         last = 0
         while True:
