@@ -24,7 +24,15 @@ def wheel(tmp_path_factory):
 
 def test_the_wheel_holds_its_data_and_nothing_else(wheel):
     names = zipfile.ZipFile(wheel).namelist()
-    for needed in ("data_manifest.yaml", "models/zoo.yaml", "protocols/da2k.yaml", "py.typed"):
+    for needed in (
+        "data_manifest.yaml",
+        "models/zoo.yaml",
+        "protocols/da2k.yaml",
+        "annotation/GUIDELINES.md",
+        "annotation/interfaces/pairs.xml",
+        "annotation/interfaces/photos.xml",
+        "py.typed",
+    ):
         assert f"da2k/{needed}" in names
     outside = [name for name in names if not name.startswith(("da2k/", "da2k-"))]
     assert not outside

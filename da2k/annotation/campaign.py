@@ -6,6 +6,7 @@ from uuid import uuid4
 
 from da2k.annotation.tasks import Kind
 from da2k.construction.workspace import Workspace
+from da2k.errors import BadInput
 
 Mode = Literal["independent", "review"]
 
@@ -52,3 +53,18 @@ def write_campaign(workspace: Workspace, campaign: Campaign) -> None:
         "INSERT OR REPLACE INTO campaigns VALUES (?, ?, ?, ?, ?, ?, ?)",
         *(campaign.kind, campaign.tag, campaign.url, campaign.project, campaign.mode, campaign.seen, campaign.pulled),
     )
+
+
+def require_mode(workspace: Workspace, mode: Mode) -> None:
+    """Refuse another way of showing tasks than the one that tasks were sent in.
+
+    Raises:
+        BadInput: the pairs are asked in the other mode.
+    """
+    campaign = read_campaign(workspace, "pairs")
+    sent = workspace.db.run("SELECT count(*) FROM tasks WHERE kind = 'pairs'")[0][0]
+    if sent and campaign.mode not in (None, mode):
+        raise BadInput(
+            f"{workspace.folder}: project {campaign.project} was begun with annotation.mode {campaign.mode}, which "
+            "stays; for the other, begin anew with --new-project"
+        )

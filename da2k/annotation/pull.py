@@ -236,9 +236,11 @@ def count_answers(workspace: Workspace) -> tuple[Counted, tuple[str, ...]]:
     images = {image.image: image for image in workspace.images()}
     counted = count(held_annotations(workspace), held_names(workspace), images)
     notes = _queue_chosen(workspace, counted)
-    idle = record_answers(workspace, counted.answers, origin="label-studio")
+    record_answers(workspace, counted.answers, origin="label-studio")
+    asked = {key for (key,) in workspace.db.run("SELECT id FROM pairs WHERE queued UNION SELECT pair FROM gold")}
+    idle = sum(answer.pair not in asked for answer in counted.answers)
     if idle:
-        notes.append(f"{idle} answers are to pairs that are not queued; they are kept and count again if they are")
+        notes.append(f"answers to pairs that are not queued are kept, and count again if the pairs are: {idle}")
     return counted, tuple(notes)
 
 
@@ -259,9 +261,9 @@ def _queue_chosen(workspace: Workspace, counted: Counted) -> list[str]:
     with workspace.db.transaction():
         workspace.db.run_many("DELETE FROM pairs WHERE id = ? AND outcome = 'manual'", leaving)
         workspace.db.run_many("DELETE FROM chosen WHERE pair = ?", [(pair,) for pair in withdrawn])
-    notes = [f"{len(new)} pairs chosen by hand were queued; push them to have them checked"] if new else []
+    notes = [f"pairs chosen by hand and queued, to be pushed and checked: {len(new)}"] if new else []
     if leaving:
-        notes.append(f"{len(leaving)} pairs that were chosen by hand are chosen no more, and left the queue")
+        notes.append(f"pairs that were chosen by hand and are no more, which left the queue: {len(leaving)}")
     return notes
 
 
@@ -281,7 +283,7 @@ def report_on(
     if looked.vanished:
         problems["task deleted on the server"] = [f"{name}: its answers are kept" for name in looked.vanished]
     unclear = sum(place in places for _, place in counted.unclear)
-    nothing = (f"{unclear} photographs were handed in with no clear pair to choose",) if unclear else ()
+    nothing = (f"photographs handed in as having no clear pair: {unclear}",) if unclear else ()
     query = "SELECT count(*) FROM annotations WHERE url = ? AND project = ?"
     return PullReport(
         kind=kind,

@@ -24,6 +24,7 @@ class Held:
     Attributes:
         number: the server's.
         external_id: ours.
+        data: what it holds; None where pictures stand in it, so that not all of them are in memory at once.
         first: the sentence that it shows.
         overlap: how many people are to annotate it.
         annotations: how many have, skips left out.
@@ -31,6 +32,7 @@ class Held:
 
     number: int
     external_id: str
+    data: Mapping[str, Any] | None
     first: str
     overlap: int
     annotations: int
@@ -60,8 +62,14 @@ def list_tasks(server: Server, project: int, kind: Kind, size: int = 1000) -> Li
             if not _is_ours(name, kind):
                 foreign.append(int(row["id"]))
                 continue
-            done = int(row.get("total_annotations") or 0)
-            held = Held(int(row["id"]), name, str(data.get("first") or ""), int(row.get("overlap") or 1), done)
+            held = Held(
+                int(row["id"]),
+                name,
+                None if str(data.get("image", "")).startswith("data:") else data,
+                str(data.get("first") or ""),
+                int(row.get("overlap") or 1),
+                int(row.get("total_annotations") or 0),
+            )
             tasks.setdefault(name, []).append(held)
     return Listing(tasks, foreign)
 
@@ -181,7 +189,8 @@ def update_tasks(server: Server, plan: Plan, listing: Listing, progress: Progres
                 due.append((each, held, changes))
     for done, (_, held, changes) in enumerate(due, 1):
         if "data" in changes:
-            changes["data"] = {**server.task(held.number)["data"], **changes["data"]}
+            data = server.task(held.number)["data"] if held.data is None else held.data
+            changes["data"] = {**data, **changes["data"]}
         server.update_task(held.number, **changes)
         if progress:
             progress(done, len(due))

@@ -9,7 +9,7 @@ import typer
 
 from da2k.cli.annotate_output import print_gold, print_pulled, print_pushed, print_served, print_status
 from da2k.cli.build_output import Screen, remark
-from da2k.cli.opened import Folder, opened_workspace
+from da2k.cli.opened import Changes, Folder, opened_workspace
 from da2k.errors import BadInput
 
 if TYPE_CHECKING:
@@ -131,6 +131,7 @@ def push(
 
     Example: da2k annotate push bench/ --url http://127.0.0.1:8080
     """
+    from da2k.annotation.campaign import require_mode
     from da2k.annotation.push import push as send
     from da2k.annotation.push import write_tasks
 
@@ -138,8 +139,13 @@ def push(
         raise typer.BadParameter("say with --only which of the two projects it is", param_hint="--project")
     if file is not None and url is not None:
         raise typer.BadParameter("asks no server, so it goes without --url", param_hint="--file")
-    changes = {"annotation.mode": mode and mode.value}
-    with opened_workspace(workspace, changes) as opened, Screen() as screen:
+
+    def checked(opened: "Workspace") -> Changes:
+        if mode and not new_project:
+            require_mode(opened, mode.value)
+        return {"annotation.mode": mode and mode.value}
+
+    with opened_workspace(workspace, checked) as opened, Screen() as screen:
         if file is not None:
             reports = write_tasks(opened, file, kinds=_kinds(only), progress=screen.bar)
             screen.close()
@@ -190,6 +196,7 @@ def pull(
         if file is not None:
             print_pulled([pull_file(opened, file)], opened)
             return
+        _require_pushed(opened)
         server = _server(opened, url)
         reports = bring(opened, server, everything=everything, kinds=_kinds(only), progress=screen.bar)
         screen.close()
@@ -243,9 +250,12 @@ def gold(
     Example: da2k annotate gold bench/ gold.json
     """
     from da2k.annotation.gold import add_gold
+    from da2k.construction.adjust import adjusted
 
-    with opened_workspace(workspace, {"annotation.gold": share}) as opened:
-        print_gold(add_gold(opened, pairs), workspace)
+    with opened_workspace(workspace) as opened:
+        report = add_gold(opened, pairs)
+        adjusted(opened, {"annotation.gold": share}, remark)
+    print_gold(report, workspace)
 
 
 def _kinds(only: Only | None) -> "tuple[Kind, ...]":
@@ -262,13 +272,31 @@ def _server(workspace: "Workspace", url: str | None) -> "Server":
 
     known = url or next(filter(None, (read_campaign(workspace, kind).url for kind in KINDS)), None)
     if known is None:
-        raise BadInput(f"{workspace.folder}: nothing was pushed yet; say where Label Studio is: --url URL")
+        raise BadInput(
+            f"{workspace.folder}: say where Label Studio is: --url URL; if there is none: da2k annotate serve "
+            f"{workspace.folder}"
+        )
     address = checked_url(known)
     token = os.environ.get(TOKEN)
     if not token:
         import sys
 
         if not sys.stdin.isatty():
-            raise BadInput(f"no token: set {TOKEN}; in Label Studio it is under Account & Settings")
-        token = typer.prompt(f"Token for {address} (Label Studio: Account & Settings)", hide_input=True, err=True)
+            raise BadInput(
+                f"no token: set {TOKEN}; in Label Studio it is under Account & Settings, {address}/user/account"
+            )
+        try:
+            token = typer.prompt(f"Token for {address} (from {address}/user/account)", hide_input=True, err=True)
+        except typer.Abort:
+            raise typer.Exit(130) from None
     return Server(address, str(token))
+
+
+def _require_pushed(workspace: "Workspace") -> None:
+    from da2k.annotation.campaign import read_campaign
+    from da2k.annotation.tasks import KINDS
+
+    if not any(read_campaign(workspace, kind).begun for kind in KINDS):
+        raise BadInput(
+            f"{workspace.folder}: nothing was pushed yet; run: da2k annotate push {workspace.folder} --url URL"
+        )

@@ -33,10 +33,11 @@ def print_served(running: "Running", workspace: Path) -> None:
 
 def print_pushed(reports: "Sequence[PushReport]", workspace: Path) -> None:
     """What was sent; leaves with exit code 1 if a photograph failed."""
-    failed = False
+    failed, pull = False, f"da2k annotate pull {workspace}"
     for report in reports:
+        by_hand = report.project is None
         parts = {
-            "sent": report.sent,
+            "written" if by_hand else "sent": report.sent,
             "there already": report.present,
             "given to one more person, since people differ": report.again,
             "shown with their first answer to those who check": report.reviewing,
@@ -55,8 +56,9 @@ def print_pushed(reports: "Sequence[PushReport]", workspace: Path) -> None:
             remark(f"{report.kind}: {note}")
         list_on_stderr("failed", [f"{image}: {why}" for image, why in sorted(report.failures.items())])
         failed = failed or bool(report.failures)
-        typer.echo(f"{'people answer here' if report.project is not None else 'import by hand'}: {report.url}")
-    typer.echo(f"next, when people have answered: da2k annotate pull {workspace}")
+        typer.echo(f"{'import by hand' if by_hand else 'people answer here'}: {report.url}")
+    how = f"export as JSON, and {pull} --file EXPORT.json" if any(each.project is None for each in reports) else pull
+    typer.echo(f"next, when people have answered: {how}")
     if failed:
         raise typer.Exit(1)
 
@@ -66,12 +68,13 @@ def print_pulled(reports: "Sequence[PullReport]", workspace: "Workspace") -> Non
     for report in reports:
         parts = {"new": report.new, "changed": report.changed, "gone": report.gone, "skipped": report.skipped}
         told = "".join(f", {count} {what}" for what, count in parts.items() if count)
-        typer.echo(f"{report.kind}: {report.annotations} annotations{told}; {report.counted} answers count")
+        count = "" if report.kind == "photos" else f"; {report.counted} answers count"
+        typer.echo(f"{report.kind}: {_counted(report.annotations, 'annotation')}{told}{count}")
         for sort, which in report.problems.items():
             list_on_stderr(sort, which)
-        for note in report.notes:
-            remark(f"{report.kind}: {note}")
-    print_next(workspace, hint="people answer, or get what needs one more answer by: da2k annotate push")
+    for note in dict.fromkeys(note for report in reports for note in report.notes):
+        remark(note)
+    print_next(workspace)
 
 
 def print_gold(report: "GoldReport", workspace: Path) -> None:
@@ -189,3 +192,7 @@ def _some(label: str, which: Sequence[object], what: str) -> None:
     if which:
         more = ", …" if len(which) > 3 else ""
         remark(f"{label}: {len(which)} {what}: {', '.join(map(str, which[:3]))}{more}")
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"

@@ -110,8 +110,8 @@ def print_intake(report: "IntakeReport", folder: Path) -> None:
         raise typer.Exit(1)
 
 
-def print_next(workspace: "Workspace", *, up_to_date: bool = True, hint: str = "da2k annotate push") -> None:
-    """What is left for people to do, and how it gets to them; only what is `up_to_date` can be released."""
+def print_next(workspace: "Workspace", *, up_to_date: bool = True) -> None:
+    """What is left for people to do; only what is `up_to_date` can be released."""
     from da2k.construction.decisions import State
     from da2k.construction.queue import read_decisions, read_pairs
 
@@ -124,7 +124,9 @@ def print_next(workspace: "Workspace", *, up_to_date: bool = True, hint: str = "
         if not workspace.settings.is_automatic(image.scenario) and image.image not in with_pairs
     ]
     if waiting:
-        typer.echo(f"next: {waiting} of {len(decisions)} queued pairs wait for people: {hint} {workspace.folder}")
+        typer.echo(
+            f"next: {waiting} of {len(decisions)} queued pairs wait for people: da2k annotate push {workspace.folder}"
+        )
     elif decisions and up_to_date:
         typer.echo(f"next: all {len(decisions)} queued pairs are decided: da2k build release {workspace.folder} OUT")
     if by_hand:

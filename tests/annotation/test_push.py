@@ -178,16 +178,17 @@ def test_dissent_goes_to_a_fourth_person_once(studio, server, make_campaign, peo
     assert (decision.state, decision.answers) == (State.KEPT, 4)
 
 
-def test_in_review_the_first_answer_is_shown_to_two_others(studio, server, make_campaign, people):
+@pytest.mark.parametrize("images", ["local", "inline"])
+def test_in_review_the_first_answer_is_shown_to_two_others(studio, server, make_campaign, people, images):
     campaign = only_pairs(make_campaign, annotation={"mode": "review"})
-    report = sent(campaign, server, studio)
+    report = sent(campaign, server, studio, images=images)
     (task,) = listed(studio, report.project)
     offered = [given(studio, report.project, person) for person in people]
     assert [each and each["data"]["first"] for each in offered] == ["", None, None, None, None]
     hand_in(studio, people[0], task["id"], choice("B"))
     assert [given(studio, report.project, person) for person in people] == [None] * 5, "nobody sees it before the push"
     pull(campaign, server)
-    assert [sent(campaign, server, studio).reviewing for _ in range(2)] == [1, 0]
+    assert [sent(campaign, server, studio, images=images).reviewing for _ in range(2)] == [1, 0]
     offered = [given(studio, report.project, person) for person in people]
     shown = {**task["data"], "first": "The first answer: B is closer. Do you agree?"}
     assert [each and each["data"] for each in offered] == [None, shown, shown, None, None]
