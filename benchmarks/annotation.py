@@ -1,4 +1,4 @@
-"""Sending 10,000 pairs to a real Label Studio, and bringing 30,000 answers back; their pictures are drawn before.
+"""Drawing pictures; sending 10,000 pairs to a real Label Studio whose pictures are drawn, and pulling 30,000 answers.
 
 `python -m benchmarks.annotation`. The server is the one that `make label-studio` prepares; its database is SQLite.
 """
@@ -8,7 +8,7 @@ import re
 import socket
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from da2k.annotation.campaign import read_campaign
 from da2k.annotation.delivery import Pictures
 from da2k.annotation.pull import pull
 from da2k.annotation.push import PushReport, push
-from da2k.annotation.rendering import names_of
+from da2k.annotation.rendering import names_of, render
 from da2k.annotation.server import Rows, Server
 from da2k.annotation.studio import VERSION, Running, default_folder, is_prepared, prepare
 from da2k.annotation.tasks import CLOSER
@@ -62,19 +62,20 @@ class Answered:
         return {"completed_by": person, "result": result, "ground_truth": False, "lead_time": chance.uniform(2, 9)}
 
 
-def fill(workspace: Workspace) -> None:
-    """Photographs with queued pairs."""
+def fill(workspace: Workspace, photos: int, pairs: int, size: tuple[int, int]) -> None:
+    """Photographs (rows, columns) with queued pairs; they have as much detail as 1/8 of their size holds."""
     rng = np.random.default_rng(0)
-    for index in range(PHOTOS):
-        image = f"images/indoor/{index:04}.png"
+    for index in range(photos):
+        image = f"images/indoor/{index:04}.jpg"
         path = workspace.folder / image
         path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(rng.integers(0, 256, (*SIZE, 3), np.uint8)).save(path)
+        noise = rng.integers(0, 256, (size[0] // 8, size[1] // 8, 3), np.uint8)
+        Image.fromarray(noise).resize(size[::-1], Image.Resampling.BICUBIC).save(path, quality=90)
         stat = path.stat()
-        row = (image, sha256_file(path), *SIZE, stat.st_size, stat.st_mtime_ns, "0" * 16)
+        row = (image, sha256_file(path), *size, stat.st_size, stat.st_mtime_ns, "0" * 16)
         workspace.db.run("INSERT INTO images VALUES (?, ?, ?, ?, ?, ?, ?)", *row)
-        pixels = rng.choice(SIZE[0] * SIZE[1], (PAIRS, 2), replace=False)
-        points = [sorted(Point(*map(int, divmod(pixel, SIZE[1]))) for pixel in pair) for pair in pixels]
+        pixels = rng.choice(size[0] * size[1], (pairs, 2), replace=False)
+        points = [sorted(Point(*map(int, divmod(pixel, size[1]))) for pixel in pair) for pair in pixels]
         with workspace.db.transaction():
             write_pairs(
                 workspace,
@@ -111,28 +112,36 @@ def served(folder: Path, root: Path) -> Iterator[tuple[Running, str]]:
         yield running, token
 
 
-def run_on(workspace: Workspace, folder: Path) -> None:
-    """Print the seconds, on a server of its own."""
+def run_on(first: Workspace, second: Workspace, folder: Path) -> None:
+    """Print the seconds, on a server of its own; the tasks of the second workspace come with answers."""
     root = folder / "root"
-    put_pictures(workspace, root)
+    for workspace in (first, second):
+        put_pictures(workspace, root)
     with served(folder / "server", root) as (running, token):
         server = Server(running.url, token)
         reports: list[PushReport] = []
 
-        def send(to: Any, **more: Any) -> None:
-            reports.extend(push(workspace, to, root=root, **more))
+        def send(workspace: Workspace, to: Any) -> None:
+            reports.extend(push(workspace, to, root=root))
 
         print(f"Label Studio {VERSION}: {PHOTOS * PAIRS:,} pairs on {PHOTOS} photographs, local pictures")
-        show("push (goal: under 60 s)", lambda: send(server))
-        show("push again, nothing to do", lambda: send(server))
+        show("push (goal: under 60 s)", lambda: send(first, server))
+        show("push again, nothing to do", lambda: send(first, server))
         assert [(report.sent, report.present) for report in reports] == [(PHOTOS * PAIRS, 0), (0, PHOTOS * PAIRS)]
-        send(Answered(server, people(running.url, token)), new_project=True)
-        show(f"pull {PEOPLE * PHOTOS * PAIRS:,} answers (goal: under 90 s)", lambda: pull(workspace, server))
-        assert sum(map(len, read_answers(workspace).values())) == PHOTOS * PAIRS * PEOPLE
-        show("pull again, nothing new", lambda: pull(workspace, server))
-        show("pull --everything", lambda: pull(workspace, server, everything=True))
-        show("push after that", lambda: send(server))
+        send(second, Answered(server, people(running.url, token)))
+        show(f"pull {PEOPLE * PHOTOS * PAIRS:,} answers (goal: under 90 s)", lambda: pull(second, server))
+        assert sum(map(len, read_answers(second).values())) == PHOTOS * PAIRS * PEOPLE
+        show("pull again at once, which lists them all", lambda: pull(second, server))
+        show("push after that", lambda: send(second, server))
         print(f"  of that, {reports[-1].again} pairs were given to a fourth person")
+
+
+def draw(workspace: Workspace) -> None:
+    """Print how fast pictures are drawn."""
+    tasks = [each.task for each in plan_tasks(workspace, read_campaign(workspace, "pairs")).wanted]
+    for what in ("draw the pictures of a pair, 1500 x 2000", "the same, all drawn before"):
+        took = seconds(lambda: render(workspace, tasks, workspace.folder / "annotation" / "pictures"))
+        print(f"  {what:40} {1000 * took / len(tasks):7.2f} ms", flush=True)
 
 
 def show(what: str, work: Callable[[], object]) -> None:
@@ -155,13 +164,17 @@ def run() -> None:
     settings = Settings.model_validate(
         {"experts": [{"model": f"baseline:{cue}"} for cue in ("row", "centre", "haze", "sharpness")]}
     )
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "ws").mkdir()
-        write_settings(folder / "ws" / FILE_NAME, settings)
-        with create_workspace(folder / "ws", settings) as workspace:
-            fill(workspace)
-            run_on(workspace, folder)
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
+        first, second, photos = (
+            stack.enter_context(create_workspace(Path(name) / each, settings)) for each in ("first", "second", "photos")
+        )
+        for workspace in (first, second, photos):
+            write_settings(workspace.folder / FILE_NAME, settings)
+        fill(photos, 20, 2, (1500, 2000))
+        draw(photos)
+        for workspace in (first, second):
+            fill(workspace, PHOTOS, PAIRS, SIZE)
+        run_on(first, second, Path(name))
 
 
 if __name__ == "__main__":

@@ -48,7 +48,17 @@ def read_campaign(workspace: Workspace, kind: Kind) -> Campaign:
 
 
 def write_campaign(workspace: Workspace, campaign: Campaign) -> None:
-    """Store it; committed before anything is asked of the server, so that a cut loses no project."""
+    """Store it; committed before anything is asked of the server, so that a cut loses no project.
+
+    How a project of pairs shows its tasks is kept for as long as its answers are, whatever project comes after it;
+    "review" stays while answers that may have been given in it are held.
+    """
+    if campaign.kind == "pairs" and campaign.url and campaign.project and campaign.mode:
+        workspace.db.run(
+            "INSERT INTO modes VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET mode = excluded.mode "
+            "WHERE mode != 'review' OR NOT EXISTS (SELECT 1 FROM annotations WHERE url = ?1 AND project = ?2)",
+            *(campaign.url, campaign.project, campaign.mode),
+        )
     workspace.db.run(
         "INSERT OR REPLACE INTO campaigns VALUES (?, ?, ?, ?, ?, ?, ?)",
         *(campaign.kind, campaign.tag, campaign.url, campaign.project, campaign.mode, campaign.seen, campaign.pulled),

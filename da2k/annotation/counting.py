@@ -6,17 +6,20 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from da2k.annotation.interface import FARTHER, NEARER, NO_PAIR, NONE, POINT
 from da2k.annotation.listing import Annotation, person_name
-from da2k.annotation.tasks import CLOSER, Kind, PairTask, PhotoTask, what_is_asked
+from da2k.annotation.tasks import CLOSER, GIVEN, Kind, PairTask, PhotoTask, what_is_asked
 from da2k.construction.decisions import Answer, Says
 from da2k.construction.workspace import TakenImage
 from da2k.errors import BadInput
 from da2k.pairs import Point, pair_id, read_pair_id
 
 _BESIDE = 1.0  # percent of a side that a point may lie outside the photograph and still be meant for its border
+_AT_ONCE = timedelta(seconds=2)
+"""An annotation that is sent with its task is made and written within a moment; what people do comes later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +59,15 @@ class Counted:
     problems: tuple[Problem, ...]
 
 
+_About = tuple[str | None, str, str]
+
+
 @dataclass(frozen=True, slots=True)
 class _Said:
-    """A readable annotation: `says` is about `pair`, which is None for "no clear pair"."""
+    """A readable annotation: `says` is about `pair`, which is None for "no clear pair".
+
+    `sent` is whether push put it into its task, for the person who had chosen the pair.
+    """
 
     kind: Kind
     annotation: Annotation
@@ -67,10 +76,22 @@ class _Said:
     person: str
     pair: str | None
     says: Says | None
+    sent: bool = False
 
     @property
     def time(self) -> tuple[str, int]:
-        return self.annotation.given or "", self.annotation.id
+        return self.annotation.changed or "", self.annotation.id
+
+    @property
+    def about(self) -> _About:
+        return self.pair, self.photo, self.person
+
+    @property
+    def is_copy(self) -> bool:
+        """Whether it is as push sent it: it says what its person said then, and not when."""
+        made, changed = self.annotation.created, self.annotation.updated
+        touched = made and changed and datetime.fromisoformat(changed) - datetime.fromisoformat(made) > _AT_ONCE
+        return self.sent and not touched
 
 
 def count(
@@ -79,8 +100,9 @@ def count(
     """What annotations amount to.
 
     A person counts once: of several readable annotations the one changed last does, and the others are reported. A
-    skip is no answer. Answers belong to the photograph that was shown; a pair chosen on a photograph that has been
-    replaced since is chosen no more.
+    skip is no answer. Who chose a pair says what the marks on the photograph say: the copy that push put into the
+    pair's task says nothing while those marks count, unless the person changed it later. Answers belong to the
+    photograph that was shown; a pair chosen on a photograph that has been replaced since is chosen no more.
 
     Args:
         annotations: all that are held.
@@ -103,7 +125,8 @@ def count(
             detail = f": {e.detail}" if e.detail else ""
             problems.append(Problem(e.what, f"{where}{detail}", *place))
     photos = _latest([each for each in said if each.kind == "photos"], problems)
-    pairs = [each for each in said if each.kind == "pairs"]
+    marked = {each.about: each for each in sorted(photos, key=lambda each: each.time) if each.pair}
+    pairs = [each for each in said if each.kind == "pairs" and not (each.is_copy and each.about in marked)]
     chosen = {each.pair: (image, one, other) for each in photos for image, one, other in _points(each)}
     once = [*_latest(pairs, problems), *(each for each in photos if each.pair)]
     answers = sorted(_counting(once), key=lambda each: (each.pair or "", each.person, each.photo))
@@ -113,7 +136,7 @@ def count(
         if images[read_pair_id(each.pair or "")[0]].sha256 != each.photo
     ]
     return Counted(
-        answers=tuple(_answer(each) for each in answers),
+        answers=tuple(_answer(each, marked.get(each.about) if each.sent else None) for each in answers),
         sources=tuple(map(_place, answers)),
         chosen={pair: found for pair, found in sorted(chosen.items()) if pair},
         unclear=tuple(sorted({(each.external_id, _place(each)) for each in photos if each.pair is None})),
@@ -186,7 +209,7 @@ def _read(annotation: Annotation, task: PairTask | PhotoTask, person: str, image
             raise _Unusable("unknown choice", f"{person}: {_short(choice)}")
         if any(row >= image.size[0] or col >= image.size[1] for row, col in task.points):
             raise _Unusable("photograph replaced", f"{person}; the pair lies outside the new one")
-        return _Said("pairs", annotation, task.external_id, task.photo, person, task.pair, says)
+        return _Said("pairs", annotation, task.external_id, task.photo, person, task.pair, says, sent=_is_sent(items))
     if image.sha256 != task.photo:
         raise _Unusable("photograph replaced", person)
     pair, says = _marked(items, task.image, image.size, person)
@@ -202,6 +225,10 @@ def _choice(items: Sequence[Mapping[str, Any]], control: str, person: str) -> st
     if len(found) != 1 or not isinstance(found[0], str):
         raise _Unusable("unknown choice", f"{person}: {_short(found)}")
     return found[0]
+
+
+def _is_sent(items: Iterable[Mapping[str, Any]]) -> bool:
+    return any(item.get("id") == GIVEN for item in items)
 
 
 def _marked(
@@ -261,9 +288,9 @@ def _latest(said: Sequence[_Said], problems: list[Problem]) -> list[_Said]:
 
 def _counting(said: Iterable[_Said]) -> list[_Said]:
     """Of each person's answers to a pair, the last: who chose a pair by hand may answer it again as any other."""
-    found: dict[tuple[str | None, str, str], _Said] = {}
+    found: dict[_About, _Said] = {}
     for each in sorted(said, key=lambda each: each.time):
-        found[each.pair, each.photo, each.person] = each
+        found[each.about] = each
     return list(found.values())
 
 
@@ -275,11 +302,13 @@ def _place(said: _Said) -> tuple[str, int]:
     return said.annotation.url, said.annotation.project
 
 
-def _answer(said: _Said) -> Answer:
+def _answer(said: _Said, marked: _Said | None) -> Answer:
+    """An answer; a correction of one that was given by marks has their time, which others' answers come after."""
     assert said.pair
     assert said.says
-    made = said.annotation.created or said.annotation.updated
-    return Answer(said.pair, said.person, said.says, "person", said.annotation.seconds, made, said.photo)
+    first = (marked or said).annotation
+    made = first.created or first.updated
+    return Answer(said.pair, said.person, said.says, "person", first.seconds, made, said.photo)
 
 
 def _loaded(text: str) -> Any:

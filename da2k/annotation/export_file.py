@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NoReturn, TextIO
 
 from da2k.annotation.campaign import read_campaign
-from da2k.annotation.listing import Task, changed_last, read_task, same_project, write_names
+from da2k.annotation.listing import Task, read_task, same_project, write_names
 from da2k.annotation.pull import Looked, PullReport, count_answers, report_on
 from da2k.annotation.tasks import KINDS, what_is_asked
 from da2k.construction.queue import image_of
@@ -38,12 +38,13 @@ def pull_file(workspace: Workspace, path: Path) -> PullReport:
     for page in _pages(_tasks(path)):
         for number, seen in found.seen.items():
             of_it = [task for task in page if task.project == number]
-            newer = [task for task in of_it if not _is_older(workspace, found.url, seen, task)]
+            newer = [task for task in of_it if not task.updated or task.updated > seen]
             older += len(of_it) - len(newer)
             looked.tasks |= {task.number for task in of_it}
             looked.store(workspace, found.url, number, newer, trusted=False)
     write_names(workspace, found.url, found.names)
     counted, notes = count_answers(workspace)
+    older += len(looked.older)
     if older:
         notes = (*notes, f"{older} tasks of the file are older than what was pulled before, which stays")
     if not found.seen:
@@ -124,14 +125,6 @@ def _new_name(task: Task) -> str:
     """A name for the server of a project that is only known from exports."""
     made = [(each.id, each.created) for each in task.annotations]
     return f"file {sha256(json.dumps([task.project, task.number, made]).encode()).hexdigest()[:8]}"
-
-
-def _is_older(workspace: Workspace, url: str, seen: str, task: Task) -> bool:
-    """Whether a later state of the task was pulled already."""
-    if task.updated and task.updated <= seen:
-        return True
-    held = changed_last(workspace, url, task.project or 0, task.number)
-    return bool(held and task.updated and task.updated < held)
 
 
 def _pages(tasks: Iterator[Task]) -> Iterator[list[Task]]:

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from operator import attrgetter
 from typing import Any
@@ -44,7 +44,7 @@ class Annotation:
     updated: str | None
 
     @property
-    def given(self) -> str | None:
+    def changed(self) -> str | None:
         """When it was last changed."""
         return self.updated or self.created
 
@@ -74,11 +74,18 @@ class Task:
 
 @dataclass(slots=True)
 class Changes:
-    """What storing tasks changed, in annotations."""
+    """What storing tasks changed.
+
+    Attributes:
+        new, changed, gone: annotations.
+        older: tasks that came in an older state than the one that is held, which stays, by number; so many annotations
+            more than came are held of each, fewer if negative.
+    """
 
     new: int = 0
     changed: int = 0
     gone: int = 0
+    older: dict[int, int] = field(default_factory=dict)
 
 
 def read_task(found: object, project: int | None = None) -> Task:
@@ -130,7 +137,7 @@ def _read_task(found: object, project: int | None) -> Task:
                 updated=stamp(each.get("updated_at")),
             )
         )
-    stamps = [stamp(found.get("updated_at")), *(each.given for each in annotations)]
+    stamps = [stamp(found.get("updated_at")), *(each.changed for each in annotations)]
     annotations.sort(key=lambda each: each.id)
     latest = max(filter(None, stamps), default=None)
     return Task(number, project, external_id, meta, latest, tuple(annotations), names)
@@ -162,7 +169,8 @@ def store(workspace: Workspace, url: str, project: int, tasks: Iterable[Task], *
         workspace: open for writing.
         url, project: where the tasks are.
         tasks: complete, with all their annotations.
-        trusted: take annotations that have the number of another one that is held, and let that go.
+        trusted: take tasks as they are: also those that are older than what is held, and annotations that have the
+            number of another one that is held, and let that go.
 
     Raises:
         BadInput: an annotation has the number of another one that is held; nothing is stored then.
@@ -178,6 +186,9 @@ def store(workspace: Workspace, url: str, project: int, tasks: Iterable[Task], *
                 continue
             if not trusted:
                 _require_same(workspace, url, project, listed.values())
+                if _is_older(task, held.values()):
+                    changes.older[task.number] = len(held) - len(listed)
+                    continue
             workspace.db.run(f"DELETE {_OF_TASK}", url, project, task.number)
             _insert(workspace, listed.values())
             changes.new += len(listed.keys() - held.keys())
@@ -190,11 +201,6 @@ def held_annotations(workspace: Workspace) -> list[Annotation]:
     """All annotations that are held, by server, project and number."""
     rows = workspace.db.run(f"SELECT {', '.join(_COLUMNS)} FROM annotations ORDER BY url, project, id")
     return list(map(_of_row, rows))
-
-
-def changed_last(workspace: Workspace, url: str, project: int, task: int) -> str | None:
-    """When the annotations of a task that are held were last changed."""
-    return max((each.given or "" for each in _of_task(workspace, url, project, task)), default=None)
 
 
 def held_names(workspace: Workspace) -> dict[tuple[str, str], str]:
@@ -218,7 +224,7 @@ def person_name(names: Mapping[tuple[str, str], str], annotation: Annotation) ->
     return f"{who} of {annotation.url if annotation.url.startswith('file ') else f'project {annotation.project}'}"
 
 
-_COLUMNS = tuple(field.name for field in fields(Annotation))
+_COLUMNS = tuple(each.name for each in fields(Annotation))
 
 
 # SQLite would search the primary key, which ends in the annotation's number, and read the whole project.
@@ -227,6 +233,11 @@ _OF_TASK = "FROM annotations INDEXED BY annotations_of_task WHERE url = ? AND pr
 
 def _of_task(workspace: Workspace, url: str, project: int, task: int) -> Iterator[Annotation]:
     return map(_of_row, workspace.db.run(f"SELECT {', '.join(_COLUMNS)} {_OF_TASK}", url, project, task))
+
+
+def _is_older(task: Task, held: Iterable[Annotation]) -> bool:
+    """Whether a later state of the task is held: whatever is done to a task, deletions too, moves its time on."""
+    return bool(task.updated and any(task.updated < (each.changed or "") for each in held))
 
 
 def _of_row(row: tuple[Any, ...]) -> Annotation:

@@ -18,6 +18,7 @@ from da2k.annotation.listing import (
     store,
     write_names,
 )
+from da2k.annotation.project import follow_server
 from da2k.annotation.server import Project, Server
 from da2k.annotation.tasks import KINDS, Kind
 from da2k.construction.queue import add_manual_pairs, record_answers
@@ -28,6 +29,8 @@ from da2k.errors import BadInput, Da2kError, Unreachable
 _OVERLAP = timedelta(minutes=5)
 """A change that takes long on the server bears an earlier time than others that could be seen before it."""
 _TRIES = 3
+_FEW, _MANY = 100, 1000
+"""Tasks that are asked for at once: with pictures in them, a task holds about a megabyte."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,8 @@ def pull(
     campaigns = [campaign for kind in kinds if (campaign := read_campaign(workspace, kind)).begun]
     if not campaigns:
         raise BadInput(f"{workspace.folder}: nothing was pushed yet; run: da2k annotate push {workspace.folder}")
+    followed = [follow_server(workspace, server, campaign) for campaign in campaigns]
+    campaigns = [campaign for campaign, _ in followed]
     for campaign in campaigns:
         if campaign.url != server.url:
             raise BadInput(f"{server.url}: the {campaign.kind} of {workspace.folder} were pushed to {campaign.url}")
@@ -97,6 +102,7 @@ def pull(
         except Da2kError as e:
             failure = failure or e
     counted, notes = count_answers(workspace)
+    notes = (*(note for _, told in followed for note in told), *notes)
     for each in pulled:
         write_campaign(workspace, each.campaign)
     if failure:
@@ -115,12 +121,15 @@ class Looked:
         changes: what storing them changed.
         newest: the time of the newest change among them.
         vanished: external ids of tasks that are held and are not on the server any more.
+        older: tasks that came in an older state than the one that is held, which stays, by number: the external id,
+            and how many annotations more than came are held.
     """
 
     tasks: set[int] = field(default_factory=set)
     changes: Changes = field(default_factory=Changes)
     newest: str = ""
     vanished: list[str] = field(default_factory=list)
+    older: dict[int, tuple[str, int]] = field(default_factory=dict)
 
     def store(self, workspace: Workspace, url: str, project: int, tasks: Sequence[Task], *, trusted: bool) -> None:
         """Store tasks and remember them."""
@@ -129,6 +138,10 @@ class Looked:
         self.changes.new += changes.new
         self.changes.changed += changes.changed
         self.changes.gone += changes.gone
+        for task in tasks:
+            self.older.pop(task.number, None)
+            if task.number in changes.older:
+                self.older[task.number] = (task.external_id or f"task {task.number}", changes.older[task.number])
         self.newest = max([self.newest, *(task.updated or "" for task in tasks)])
 
 
@@ -180,7 +193,9 @@ def _list(
     done = 0
     if since is None:
         found.tasks.clear()
-    for page in server.task_pages(project.id, since=_earlier(since, _OVERLAP) if since else None):
+        found.older.clear()
+    size = _page_size(server, project)
+    for page in server.task_pages(project.id, since=_earlier(since, _OVERLAP) if since else None, size=size):
         tasks = [read_task(task, project.id) for task in page]
         found.store(workspace, server.url, project.id, tasks, trusted=trusted)
         done += len(tasks)
@@ -193,12 +208,13 @@ def _is_complete(
 ) -> bool:
     """Whether as many are held as the server had at some time of the listing; people answer meanwhile.
 
-    What is held of tasks that were deleted there stays, and is left out here.
+    What is held of tasks that were deleted there, or that the server has in an older state, stays, and is left out
+    here.
     """
     fewest, most = sorted((_total(before), _total(after)))
-    held, found.vanished = _held(workspace, found), []
+    held, found.vanished = _held(workspace, found) - sum(more for _, more in found.older.values()), []
     if full or held > most:
-        there = found.tasks if full else _numbers(server, found.number)
+        there = found.tasks if full else _numbers(server, after)
         rows = workspace.db.run(
             "SELECT task, min(external_id), count(*) FROM annotations WHERE url = ? AND project = ? GROUP BY task",
             *(server.url, found.number),
@@ -209,8 +225,19 @@ def _is_complete(
     return fewest <= held <= most
 
 
-def _numbers(server: Server, project: int) -> set[int]:
-    return {int(task["id"]) for page in server.task_pages(project, only_ids=True) for task in page}
+def _numbers(server: Server, project: Project) -> set[int]:
+    pages = server.task_pages(project.id, only_ids=True, size=_page_size(server, project))
+    return {int(task["id"]) for page in pages for task in page}
+
+
+def _page_size(server: Server, project: Project) -> int:
+    """How many tasks to ask for at once: few, if their pictures stand in them, as the first one tells."""
+    if project.tasks <= _FEW:
+        return _FEW
+    first = next(iter(server.task_pages(project.id, only_ids=True, size=1)), ())
+    data = [task["data"] for task in first if isinstance(task["data"], Mapping)]
+    inside = any(str(value).startswith("data:") for each in data for value in each.values())
+    return _FEW if inside else _MANY
 
 
 def _total(project: Project) -> int:
@@ -282,6 +309,15 @@ def report_on(
             problems.setdefault(problem.what, []).append(problem.where)
     if looked.vanished:
         problems["task deleted on the server"] = [f"{name}: its answers are kept" for name in looked.vanished]
+    restored: tuple[str, ...] = ()
+    if looked.older and kind != "file":
+        problems["older on the server than what was pulled"] = [
+            f"{name}: what was pulled before is kept" for name, _ in looked.older.values()
+        ]
+        restored = (
+            f"{len(looked.older)} tasks are on the server as they were before the last pull, as after it was restored "
+            "from a copy; their answers are kept; if the server is right, pull with --everything",
+        )
     unclear = sum(place in places for _, place in counted.unclear)
     nothing = (f"photographs handed in as having no clear pair: {unclear}",) if unclear else ()
     query = "SELECT count(*) FROM annotations WHERE url = ? AND project = ?"
@@ -295,5 +331,5 @@ def report_on(
         skipped=sum(counted.skipped.get(place, 0) for place in places),
         counted=sum(place in places for place in counted.sources),
         problems=problems,
-        notes=(*notes, *nothing),
+        notes=(*notes, *nothing, *restored),
     )

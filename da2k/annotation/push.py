@@ -9,13 +9,11 @@ from typing import Any
 
 from da2k.annotation.campaign import read_campaign
 from da2k.annotation.delivery import Address, Images, Pictures, inline
-from da2k.annotation.guidelines import guidelines
-from da2k.annotation.interface import interface
-from da2k.annotation.project import open_campaign, ready_project
+from da2k.annotation.project import New, open_campaign, project_fields, ready_project
 from da2k.annotation.rendering import Names, Rendering, render
-from da2k.annotation.sending import batches, list_tasks, remove_twins, send, update_tasks
+from da2k.annotation.sending import Listing, batches, list_tasks, remove_twins, send, update_tasks
 from da2k.annotation.server import Server
-from da2k.annotation.tasks import CLOSER, KINDS, Kind, PairTask
+from da2k.annotation.tasks import CLOSER, GIVEN, KINDS, Kind, PairTask, PhotoTask
 from da2k.annotation.wanted import Plan, Wanted, plan_tasks
 from da2k.construction.stages import Progress
 from da2k.construction.workspace import Workspace
@@ -40,6 +38,7 @@ class PushReport:
         present: tasks wanted that were there already.
         again: tasks that one more person is asked to answer, because people differ.
         reviewing: tasks that now show their first answer to the people who check it.
+        closed: tasks of decided pairs that were still open, and that nobody is given any more.
         vanished: external ids of tasks that were there at the last push and had gone; those that people still have to
             answer are sent again.
         foreign: numbers of tasks in the project that are not da2k's; they are left alone.
@@ -56,6 +55,7 @@ class PushReport:
     present: int = 0
     again: int = 0
     reviewing: int = 0
+    closed: int = 0
     vanished: tuple[str, ...] = ()
     foreign: tuple[int, ...] = ()
     stale: tuple[str, ...] = ()
@@ -86,7 +86,8 @@ def push(
         server: where people work.
         images, root, server_root: how pictures reach them, see `Pictures`.
         project: the number of a project to use, for a single kind; by default one is made.
-        new_project: begin anew in another project, and leave the old one to itself.
+        new_project: begin anew in another project, and leave the old one to itself; of several kinds, only those whose
+            project is gone, on another server, or shows its tasks in another mode.
         kinds: what is asked.
         progress: gives, for the name of a step, what is to be told how far it is.
 
@@ -105,7 +106,8 @@ def push(
     if project is not None and len(active) > 1:
         raise BadInput(f"there are two projects, of {' and of '.join(active)}; say which of them project {project} is")
     pictures = Pictures(images, root, server_root)
-    return [_push(workspace, server, kind, pictures, project, new_project, progress) for kind in active]
+    new: New = "no" if not new_project else "yes" if len(kinds) == 1 else "where lost"
+    return [_push(workspace, server, kind, pictures, project, new, progress) for kind in active]
 
 
 def _push(
@@ -114,22 +116,21 @@ def _push(
     kind: Kind,
     pictures: Pictures,
     number: int | None,
-    new: bool,
+    new: New,
     show: Show | None,
 ) -> PushReport:
-    campaign = open_campaign(workspace, server, kind, number=number, new=new)
+    campaign, told = open_campaign(workspace, server, kind, number=number, new=new)
     plan, people = _with_known_people(plan_tasks(workspace, campaign), server)
     project, notes = ready_project(workspace, server, campaign, plan.overlap)
+    notes = (*told, *notes)
 
     look = partial(list_tasks, server, project, kind, 100 if pictures.images == "inline" else 1000)
     before = look()
     missing = [each for each in plan.wanted if each.task.external_id not in before.tasks]
 
     # Where the server reads our folder, pictures of tasks that are there are drawn again if they were lost.
-    shown = plan.wanted if pictures.images == "local" else missing
-    drawing = render(
-        workspace, [each.task for each in shown], pictures.folder(workspace), _step(show, "drawing pictures")
-    )
+    shown = _as_shown(plan, before) if pictures.images == "local" else [each.task for each in missing]
+    drawing = render(workspace, shown, pictures.folder(workspace), _step(show, "drawing pictures"))
     ready = [each for each in missing if each.task.external_id in drawing.names]
     names = [name for each in ready for name in drawing.names[each.task.external_id].all]
     address = pictures.deliver(workspace, server, project, names, _step(show, "uploading pictures"))
@@ -141,15 +142,16 @@ def _push(
     deleted, duplicates = remove_twins(server, after)
     if deleted:
         notes = (*notes, f"{deleted} tasks that had arrived twice, and that nobody had touched, were deleted")
-    again, reviewing = update_tasks(server, plan, look() if deleted else after, _step(show, "updating tasks"))
+    updated = update_tasks(server, plan, look() if deleted else after, _step(show, "updating tasks"))
     return PushReport(
         kind=kind,
         project=project,
         url=f"{server.url}/projects/{project}/data?labeling=1",
         sent=len(ready),
         present=len(plan.wanted) - len(missing),
-        again=again,
-        reviewing=reviewing,
+        again=updated.again,
+        reviewing=updated.reviewing,
+        closed=updated.closed,
         vanished=_remembered(workspace, kind, before.tasks, after.tasks),
         foreign=tuple(after.foreign),
         stale=tuple(sorted(set(after.tasks) - plan.known)),
@@ -173,11 +175,12 @@ def task_of(wanted: Wanted, names: Names, address: Address, people: Mapping[str,
     if isinstance(task, PairTask):
         assert names.strip_a is not None
         assert names.strip_b is not None
-        data |= {"strip_a": address(names.strip_a), "strip_b": address(names.strip_b), "first": wanted.first}
+        data |= {"strip_a": address(names.strip_a), "strip_b": address(names.strip_b)}
+        data["first"] = wanted.sentence(task.swapped)
     made: dict[str, Any] = {"data": data, "meta": wanted.meta}
     for person, choice in wanted.given.items():
-        result = [{"from_name": CLOSER, "to_name": "img", "type": "choices", "value": {"choices": [choice]}}]
-        given = {"completed_by": people[person], "result": result, "ground_truth": False, "was_cancelled": False}
+        value = {"id": GIVEN, "from_name": CLOSER, "to_name": "img", "type": "choices", "value": {"choices": [choice]}}
+        given = {"completed_by": people[person], "result": [value], "ground_truth": False, "was_cancelled": False}
         made.setdefault("annotations", []).append(given)
     return made
 
@@ -187,9 +190,10 @@ def write_tasks(
 ) -> list[PushReport]:
     """Write what there is to ask as files, for a server that cannot be reached from here: `FOLDER/<kind>/…`.
 
-    `tasks.json` (and `tasks-2.json`, … where there are many) holds the tasks with their pictures, `interface.xml` the
-    labelling interface, `guidelines.html` the instructions, to be put into a project by hand. Tasks that were put into
-    a project before are in it again while they lack answers: put them into another one.
+    `tasks.json` (and `tasks-2.json`, … where there are many) holds the tasks with their pictures, and `project.json`
+    what makes their project through `POST /api/projects/`: how many people answer each task, the labelling interface
+    and the instructions. Those two are in `interface.xml` and `guidelines.html` too, to be put into a project by hand.
+    Tasks that were put into a project before are in it again while they lack answers: put them into another one.
 
     Raises:
         BadInput: there is nothing to ask; the mode is review, whose tasks have to be changed after the first answer; a
@@ -214,8 +218,10 @@ def write_tasks(
         for number, batch in enumerate(batches(_made(plan, drawing, pictures), len(plan.wanted), _FILE_BYTES), 1):
             write_text(place / (f"tasks-{number}.json" if number > 1 else "tasks.json"), dumps(batch))
             sent += len(batch)
-        write_text(place / "interface.xml", interface(kind, mode))
-        write_text(place / "guidelines.html", guidelines(workspace.folder, workspace.settings))
+        project = project_fields(workspace, kind, plan.overlap)
+        write_text(place / "project.json", dumps(project, indent=2) + "\n")
+        write_text(place / "interface.xml", str(project["label_config"]))
+        write_text(place / "guidelines.html", str(project["expert_instruction"]))
         reports.append(PushReport(kind, None, str(place), sent=sent, failures=drawing.failures))
     return reports
 
@@ -225,6 +231,19 @@ def _made(plan: Plan, drawing: Rendering, pictures: Path) -> Iterator[Mapping[st
         names = drawing.names.get(each.task.external_id)
         if names:
             yield task_of(replace(each, given={}), names, inline(pictures), {})
+
+
+def _as_shown(plan: Plan, listing: Listing) -> list[PairTask | PhotoTask]:
+    """The tasks, with the letters where they stand in those on the server; without those of which nobody knows."""
+    found: list[PairTask | PhotoTask] = []
+    for each in plan.wanted:
+        there = listing.tasks.get(each.task.external_id)
+        if not there:
+            found.append(each.task)
+        elif there[0].intact:
+            swapped = there[0].swapped
+            found.append(replace(each.task, swapped=swapped) if isinstance(each.task, PairTask) else each.task)
+    return found
 
 
 def _with_known_people(plan: Plan, server: Server) -> tuple[Plan, dict[str, int]]:

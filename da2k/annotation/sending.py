@@ -6,7 +6,7 @@ from json import dumps
 from typing import Any
 
 from da2k.annotation.server import NotThere, Server, Unsure
-from da2k.annotation.tasks import Kind, what_is_asked
+from da2k.annotation.tasks import GIVEN, Kind, what_is_asked
 from da2k.annotation.wanted import Plan, Wanted
 from da2k.construction.stages import Progress
 from da2k.errors import BadInput
@@ -28,6 +28,9 @@ class Held:
         first: the sentence that it shows.
         overlap: how many people are to annotate it.
         annotations: how many have, skips left out.
+        done: whether it is given to nobody any more.
+        swapped: whether the letter A stands at point2 in it; False in a task of a photograph.
+        intact: whether its meta is as da2k makes it; otherwise nobody knows what it shows.
     """
 
     number: int
@@ -36,6 +39,9 @@ class Held:
     first: str
     overlap: int
     annotations: int
+    done: bool
+    swapped: bool
+    intact: bool
 
 
 @dataclass(frozen=True)
@@ -62,15 +68,7 @@ def list_tasks(server: Server, project: int, kind: Kind, size: int = 1000) -> Li
             if not _is_ours(name, kind):
                 foreign.append(int(row["id"]))
                 continue
-            held = Held(
-                int(row["id"]),
-                name,
-                None if str(data.get("image", "")).startswith("data:") else data,
-                str(data.get("first") or ""),
-                int(row.get("overlap") or 1),
-                int(row.get("total_annotations") or 0),
-            )
-            tasks.setdefault(name, []).append(held)
+            tasks.setdefault(name, []).append(_held(row, data, name, kind))
     return Listing(tasks, foreign)
 
 
@@ -166,36 +164,66 @@ def remove_twins(server: Server, listing: Listing) -> tuple[int, list[str]]:
     return deleted, left
 
 
-def update_tasks(server: Server, plan: Plan, listing: Listing, progress: Progress | None = None) -> tuple[int, int]:
+@dataclass(frozen=True, slots=True)
+class Updated:
+    """What became of tasks that were there.
+
+    Attributes:
+        again: tasks that one more person is asked of because people differ.
+        reviewing: tasks that now show a first answer and showed none.
+        closed: tasks of decided pairs that nobody is given any more.
+    """
+
+    again: int
+    reviewing: int
+    closed: int
+
+
+def update_tasks(server: Server, plan: Plan, listing: Listing, progress: Progress | None = None) -> Updated:
     """Have each task ask for as many people as are wanted, and show its first answer where one is to be shown.
 
-    A task that enough people have annotated is left alone: what they said is not pulled yet.
-
-    Returns:
-        How many tasks one more person is asked of because people differ, and how many now show a first answer.
+    A task that enough people have annotated asks for no more: what they said is not pulled yet. One whose pair is
+    decided is given to nobody any more. One whose meta is lost is left alone.
     """
-    due = []
+    due: list[tuple[Held, dict[str, Any]]] = []
+    again = reviewing = closed = 0
     for each in plan.wanted:
-        for held in listing.tasks.get(each.task.external_id, ()):
+        for held in _intact(listing, each.task.external_id):
             known = plan.annotators.get(held.number, ())
             # Some databases give a deleted task's number to the next one, and then these are of the deleted one.
             people = each.annotations(known if len(known) <= held.annotations else ())
+            first = each.sentence(held.swapped)
             changes: dict[str, Any] = {}
-            if held.overlap != people and held.annotations < people:
+            if _is_due(people, held):
                 changes = {"overlap": people, "is_labeled": False}
-            if each.first and not held.first:
-                changes["data"] = {"first": each.first}
+                again += each.dissent
+            if first != held.first:
+                changes["data"] = {"first": first}
+                reviewing += not held.first
             if changes:
-                due.append((each, held, changes))
-    for done, (_, held, changes) in enumerate(due, 1):
+                due.append((held, changes))
+    for name in plan.decided:
+        for held in _intact(listing, name):
+            if not held.done:
+                due.append((held, {"overlap": max(1, held.annotations), "is_labeled": True}))
+                closed += 1
+    for done, (held, changes) in enumerate(due, 1):
         if "data" in changes:
             data = server.task(held.number)["data"] if held.data is None else held.data
             changes["data"] = {**data, **changes["data"]}
         server.update_task(held.number, **changes)
         if progress:
             progress(done, len(due))
-    again = sum(each.dissent and "overlap" in changes for each, _, changes in due)
-    return again, sum("data" in changes for _, _, changes in due)
+    return Updated(again, reviewing, closed)
+
+
+def _intact(listing: Listing, name: str) -> list[Held]:
+    return [held for held in listing.tasks.get(name, ()) if held.intact]
+
+
+def _is_due(people: int, held: Held) -> bool:
+    """Whether a task asks for another number of people than it should, and lacks some of them."""
+    return held.annotations < people and (held.overlap != people or held.done)
 
 
 def batches(tasks: Iterable[Task], most: int, most_bytes: int) -> Iterator[list[Task]]:
@@ -213,6 +241,22 @@ def batches(tasks: Iterable[Task], most: int, most_bytes: int) -> Iterator[list[
         yield batch
 
 
+def _held(row: Task, data: Mapping[str, Any], name: str, kind: Kind) -> Held:
+    meta = row.get("meta")
+    meta = meta if isinstance(meta, Mapping) else {}
+    return Held(
+        number=int(row["id"]),
+        external_id=name,
+        data=None if str(data.get("image", "")).startswith("data:") else data,
+        first=str(data.get("first") or ""),
+        overlap=int(row.get("overlap") or 1),
+        annotations=int(row.get("total_annotations") or 0),
+        done=bool(row.get("is_labeled")),
+        swapped=meta.get("swapped") is True,
+        intact=meta.get("da2k") == 1 and (kind == "photos" or isinstance(meta.get("swapped"), bool)),
+    )
+
+
 def _is_ours(name: str, kind: Kind) -> bool:
     try:
         return what_is_asked(name)[0] == kind
@@ -221,12 +265,26 @@ def _is_ours(name: str, kind: Kind) -> bool:
 
 
 def _is_touched(server: Server, number: int) -> bool:
-    """Whether anything of a task is a person's, or it is none as we make them."""
+    """Whether anything of a task is a person's, or it is none as we make them.
+
+    An answer that da2k put into it, and that nobody changed there, is no person's work on it.
+    """
     try:
         task = server.task(number)
     except NotThere:
         return False
     meta = task.get("meta")
     ours = isinstance(meta, Mapping) and meta.get("da2k") == 1
-    people = ("annotations", "drafts", "total_annotations", "cancelled_annotations", "comment_count", "draft_exists")
-    return not ours or any(task.get(key) for key in people)
+    annotations = task.get("annotations") or ()
+    given = sum(map(_is_given, annotations))
+    of_people = max(len(annotations), task.get("total_annotations") or 0) > given
+    others = ("drafts", "cancelled_annotations", "comment_count", "draft_exists")
+    return not ours or of_people or any(task.get(key) for key in others)
+
+
+def _is_given(annotation: object) -> bool:
+    """Whether da2k put an annotation into its task, and nobody has changed it."""
+    if not isinstance(annotation, Mapping) or annotation.get("updated_by") or annotation.get("was_cancelled"):
+        return False
+    result = annotation.get("result")
+    return isinstance(result, list) and [isinstance(i, Mapping) and i.get("id") for i in result] == [GIVEN]

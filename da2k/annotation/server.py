@@ -22,7 +22,7 @@ Rows = Sequence[Mapping[str, Any]]
 
 _WITH_ANNOTATIONS = "id,project,data,meta,updated_at,annotations,result,completed_by,was_cancelled,created_at,lead_time"
 """Fields of a task and of its annotations; without the others the server answers in half the time."""
-_BRIEFLY = "id,data,overlap,total_annotations,cancelled_annotations"
+_BRIEFLY = "id,data,meta,overlap,is_labeled,total_annotations,cancelled_annotations"
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +165,8 @@ class Server:
         Args:
             project: its number.
             since: only those changed after this time, ISO 8601.
-            only_ids: only `id`, `data`, `overlap`, `total_annotations` and `cancelled_annotations`, which is quick;
-                otherwise its annotations too, and what an answer is made from.
+            only_ids: only what a task says and how many people it wants and has, which is quick; otherwise its
+                annotations too, and what an answer is made from.
             size: tasks a page.
 
         Raises:
@@ -301,7 +301,7 @@ class Server:
 
 
 def checked_url(url: str) -> str:
-    """The address of a server without a slash at its end.
+    """The address of a server, so that one that is written otherwise is the same text: without a slash at its end.
 
     Raises:
         BadInput: it is none, or holds a password.
@@ -315,7 +315,9 @@ def checked_url(url: str) -> str:
         raise BadInput("the address holds a name or a password; leave them out, the token is enough")
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment or not port_is_fine:
         raise BadInput(f'"{url}" is no address of a server; it looks like http://127.0.0.1:8080')
-    return url.strip().rstrip("/")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    port = "" if parts.port in (None, {"http": 80, "https": 443}[parts.scheme]) else f":{parts.port}"
+    return f"{parts.scheme}://{host}{port}{parts.path.rstrip('/')}"
 
 
 def _project(found: Any) -> Project:

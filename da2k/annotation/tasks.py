@@ -17,6 +17,8 @@ CLOSER = "closer"
 """The control of the interface "pairs" that holds the answer."""
 A, B, TIE, BAD = "A", "B", "tie", "bad"
 """What it can hold."""
+GIVEN = "da2k-given"
+"""The id of the result in an annotation that da2k put into a task: an answer that its person gave elsewhere."""
 
 _PHOTO_DIGITS = 12
 _TASK = re.compile(rf"(?P<what>.+)@(?P<photo>[0-9a-f]{{{_PHOTO_DIGITS}}})(/(?P<number>[1-9]\d{{0,3}}))?", re.DOTALL)

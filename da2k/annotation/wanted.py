@@ -1,19 +1,21 @@
 """Which tasks there should be on the server, and what each of them should say; nothing here asks the server."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from da2k.annotation.campaign import Campaign, Mode
+from da2k.annotation.counting import count
 from da2k.annotation.gold import chosen_gold, gold_pairs
-from da2k.annotation.listing import held_annotations, held_names, person_name
-from da2k.annotation.tasks import PairTask, PhotoTask, is_swapped, shuffled_key
-from da2k.construction.decisions import Answer, Decision, State, decide
+from da2k.annotation.listing import Annotation, held_annotations, held_names, person_name
+from da2k.annotation.tasks import Kind, PairTask, PhotoTask, is_swapped, shuffled_key, what_is_asked
+from da2k.construction.decisions import Answer, Decision, Says, State, decide
 from da2k.construction.queue import DrawnPair, read_answers, read_pairs
 from da2k.construction.release.provenance import public_names
 from da2k.construction.settings import Settings
 from da2k.construction.workspace import Workspace
+from da2k.errors import BadInput
 from da2k.pairs import scenario_of
 
 FIRST = "The first answer: {choice} is closer. Do you agree?"
@@ -31,7 +33,7 @@ class Wanted:
         meta: what stands in the task beside its data, out of annotators' sight.
         needed: how many people are to have answered before somebody looks at it again.
         answered: those who have, wherever.
-        first: the sentence that shows the first answer; empty where none is shown.
+        first: what the first answer says, where it is to be shown.
         dissent: whether people differ, so that one more is asked.
         given: person → choice, of answers that go into the task when it is sent.
     """
@@ -40,19 +42,30 @@ class Wanted:
     meta: Mapping[str, Any]
     needed: int = 1
     answered: frozenset[str] = frozenset()
-    first: str = ""
+    first: Says | None = None
     dissent: bool = False
     given: Mapping[str, str] = field(default_factory=dict)
 
     def annotations(self, annotators: Sequence[str]) -> int:
         """How many annotations its task on the server is to have.
 
+        Those there stay, whether or not they count, and as many more are wanted as answers are missing.
+
         Args:
-            annotators: whose are known of the task; who made two stands there twice, and counts once.
+            annotators: whose are known of the task; who made two stands there twice.
         """
-        there = {*annotators, *self.given}
-        twice = len(annotators) - len(set(annotators))
-        return max(1, self.needed - len(self.answered - there) + twice)
+        there = len(annotators) + len(self.given.keys() - set(annotators))
+        return max(1, there + self.needed - len(self.answered))
+
+    def sentence(self, swapped: bool) -> str:
+        """What shows the first answer, by the letters of a task; empty where none is shown.
+
+        Args:
+            swapped: whether the letter A stands at point2 there; an earlier seed may have had it otherwise.
+        """
+        if self.first is None or not isinstance(self.task, PairTask):
+            return ""
+        return FIRST.format(choice=replace(self.task, swapped=swapped).choice(self.first))
 
 
 @dataclass(frozen=True)
@@ -62,19 +75,21 @@ class Plan:
     Attributes:
         wanted: those that people still have to answer, in the order in which they are sent.
         known: external ids of all that may stand on the server; any other is of a pair that is not queued any more.
+        decided: external ids of those that need no answer any more.
         overlap: people who annotate a task where nothing else is said.
         annotators: whose annotations are known of each task of the project, by the task's number there.
     """
 
     wanted: tuple[Wanted, ...]
     known: frozenset[str]
+    decided: frozenset[str] = frozenset()
     overlap: int = 1
     annotators: Mapping[int, Sequence[str]] = field(default_factory=dict)
 
 
 def plan_tasks(workspace: Workspace, campaign: Campaign) -> Plan:
     """The tasks of a campaign as of the last pull; the workspace may be read-only."""
-    return _pairs(workspace, campaign) if campaign.kind == "pairs" else _photos(workspace)
+    return _pairs(workspace, campaign) if campaign.kind == "pairs" else _photos(workspace, campaign)
 
 
 def needed_people(decision: Decision, mode: Mode, checks: int) -> int:
@@ -87,12 +102,10 @@ def needed_people(decision: Decision, mode: Mode, checks: int) -> int:
     return 1 if mode == "review" and decision.state is State.OPEN else checks + 1
 
 
-def first_answer(task: PairTask, answers: Sequence[Answer]) -> str:
-    """The sentence that shows the first of these answers; empty without one that names a point."""
+def first_answer(answers: Sequence[Answer]) -> Says | None:
+    """What the first of these answers says that names a point; None without one."""
     named = [answer for answer in answers if answer.says in ("point1", "point2")]
-    if not named:
-        return ""
-    return FIRST.format(choice=task.choice(min(named, key=lambda answer: answer.given or "").says))
+    return min(named, key=lambda answer: answer.given or "").says if named else None
 
 
 def _pairs(workspace: Workspace, campaign: Campaign) -> Plan:
@@ -124,48 +137,70 @@ def _pairs(workspace: Workspace, campaign: Campaign) -> Plan:
                 _meta(task, drawn.get(key), settings),
                 needed_people(decisions[key], mode, checks),
                 frozenset(answer.person for answer in said),
-                first_answer(task, said) if mode == "review" else "",
+                first_answer(said) if mode == "review" else None,
                 decisions[key].state is State.DISSENT,
                 given,
             )
         )
     known = frozenset(task.external_id for task in tasks.values())
+    decided = frozenset(task.external_id for key, task in queued.items() if decisions[key].state not in _OPEN_STATES)
     overlap = 1 if mode == "review" else 1 + checks
-    return Plan(_in_order(wanted, settings), known, overlap, _annotators(workspace, campaign))
+    return Plan(_in_order(wanted, settings), known, decided, overlap, _annotators(workspace, campaign))
 
 
-def _photos(workspace: Workspace) -> Plan:
-    """A task for each pair wanted of a photograph, less those chosen already; the first of each photograph first."""
+def _photos(workspace: Workspace, campaign: Campaign) -> Plan:
+    """A task for each pair wanted of a photograph, less those chosen already; the first of each photograph first.
+
+    A scenario's limit counts the pairs that there are and the tasks that may still give one; those stay.
+    """
     settings = workspace.settings
-    done = {name for (name,) in workspace.db.run("SELECT external_id FROM annotations WHERE NOT cancelled")}
-    by_hand = Counter(
-        image
-        for (image,) in workspace.db.run(
-            "SELECT image FROM pairs WHERE outcome = 'manual' AND queued AND id NOT IN (SELECT pair FROM chosen)"
-        )
+    done, sent = _photos_done(workspace), _remembered(workspace, "photos")
+    queued = workspace.db.run(
+        "SELECT image, id IN (SELECT pair FROM chosen) FROM pairs WHERE outcome = 'manual' AND queued"
     )
+    by_python = Counter(image for image, chosen in queued if not chosen)
+    pairs = Counter(scenario_of(image) for image, _ in queued)
+    known: set[str] = set()
     tasks: list[PhotoTask] = []
     for name, scenario in settings.scenarios.items():
         if scenario.selection != "manual":
             continue
         quota = settings.selection.quota if scenario.quota is None else scenario.quota
-        photos = [photo for photo in workspace.images() if photo.scenario == name]
         of_scenario = [
             PhotoTask(photo.image, photo.sha256, number)
-            for photo in photos
-            for number in range(1, quota - by_hand[photo.image] + 1)
+            for photo in workspace.images()
+            if photo.scenario == name
+            for number in range(1, quota - by_python[photo.image] + 1)
         ]
         of_scenario.sort(key=lambda task: (task.number, shuffled_key(settings.seed, task.external_id)))
-        limit = scenario.pairs
-        if limit is not None:
-            limit = max(0, limit - sum(count for image, count in by_hand.items() if scenario_of(image) == name))
-        tasks += of_scenario[:limit]
+        known.update(task.external_id for task in of_scenario)
+        open_ = [task for task in of_scenario if task.external_id not in done]
+        asked = [task for task in open_ if task.external_id in sent]
+        fresh = [task for task in open_ if task.external_id not in sent]
+        room = len(fresh) if scenario.pairs is None else max(0, scenario.pairs - pairs[name] - len(asked))
+        tasks += [*asked, *fresh[:room]]
     wanted = [
-        Wanted(task, {"da2k": 1, "image": task.image, "photo": task.photo, "number": task.number})
-        for task in tasks
-        if task.external_id not in done
+        Wanted(task, {"da2k": 1, "image": task.image, "photo": task.photo, "number": task.number}) for task in tasks
     ]
-    return Plan(_in_order(wanted, settings), frozenset(task.external_id for task in tasks))
+    return Plan(_in_order(wanted, settings), frozenset(known), annotators=_annotators(workspace, campaign))
+
+
+def _photos_done(workspace: Workspace) -> set[str]:
+    """External ids of the photo tasks in which somebody chose a pair, or found none, in a way that counts."""
+    found: dict[str, list[Annotation]] = {}
+    for each in held_annotations(workspace):
+        if not each.cancelled and _is_photo_task(each.external_id):
+            found.setdefault(each.external_id, []).append(each)
+    names, images = held_names(workspace), {image.image: image for image in workspace.images()}
+    counted = {name: count(annotations, names, images) for name, annotations in found.items()}
+    return {name for name, each in counted.items() if each.chosen or each.unclear}
+
+
+def _is_photo_task(external_id: str) -> bool:
+    try:
+        return what_is_asked(external_id)[0] == "photos"
+    except BadInput:
+        return False
 
 
 def _task(settings: Settings, pair: str, photo: str) -> PairTask:
@@ -180,7 +215,7 @@ def _decisions(
 
 
 def _meta(task: PairTask, drawn: DrawnPair | None, settings: Settings) -> Mapping[str, Any]:
-    """Where the workspace did not draw the pair, it looks like one that a person chose."""
+    """Nothing of what is known of the answer; a pair that the workspace did not draw has no votes."""
     letters = {0: "none", 1: "B" if task.swapped else "A", 2: "A" if task.swapped else "B"}
     votes = zip(public_names(settings.experts), drawn.votes if drawn else (), strict=False)
     return {
@@ -188,7 +223,6 @@ def _meta(task: PairTask, drawn: DrawnPair | None, settings: Settings) -> Mappin
         "pair": task.pair,
         "photo": task.photo,
         "swapped": task.swapped,
-        "outcome": drawn.outcome if drawn else "manual",
         "votes": {expert: letters[vote] for expert, vote in votes},
     }
 
@@ -199,8 +233,13 @@ def _in_order(wanted: Iterable[Wanted], settings: Settings) -> tuple[Wanted, ...
 
 def _sent(workspace: Workspace, tasks: Mapping[str, PairTask]) -> list[str]:
     """Those of the pairs that the server has held a task of."""
-    rows: Collection[str] = {key for (key,) in workspace.db.run("SELECT external_id FROM tasks WHERE kind = 'pairs'")}
-    return [key for key, task in tasks.items() if task.external_id in rows]
+    names = _remembered(workspace, "pairs")
+    return [key for key, task in tasks.items() if task.external_id in names]
+
+
+def _remembered(workspace: Workspace, kind: Kind) -> set[str]:
+    """External ids of the tasks that the project held at the last push."""
+    return {name for (name,) in workspace.db.run("SELECT external_id FROM tasks WHERE kind = ?", kind)}
 
 
 def _annotators(workspace: Workspace, campaign: Campaign) -> dict[int, list[str]]:

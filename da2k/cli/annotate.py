@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from da2k.cli.annotate_output import print_gold, print_pulled, print_pushed, print_served, print_status
+from da2k.cli.annotate_output import print_gold, print_pulled, print_pushed, print_served, print_status, say_unselected
 from da2k.cli.build_output import Screen, remark
 from da2k.cli.opened import Changes, Folder, opened_workspace
 from da2k.errors import BadInput
@@ -141,11 +141,14 @@ def push(
         raise typer.BadParameter("asks no server, so it goes without --url", param_hint="--file")
 
     def checked(opened: "Workspace") -> Changes:
+        if mode is Mode.REVIEW and file is not None:
+            raise BadInput("in review mode the server is needed, to show the first answer to others; leave out --file")
         if mode and not new_project:
             require_mode(opened, mode.value)
         return {"annotation.mode": mode and mode.value}
 
     with opened_workspace(workspace, checked) as opened, Screen() as screen:
+        say_unselected(opened)
         if file is not None:
             reports = write_tasks(opened, file, kinds=_kinds(only), progress=screen.bar)
             screen.close()
@@ -283,7 +286,8 @@ def _server(workspace: "Workspace", url: str | None) -> "Server":
 
         if not sys.stdin.isatty():
             raise BadInput(
-                f"no token: set {TOKEN}; in Label Studio it is under Account & Settings, {address}/user/account"
+                f"no token: set {TOKEN}; make one in Label Studio, Account & Settings, Personal Access Token: "
+                f"{address}/user/account"
             )
         try:
             token = typer.prompt(f"Token for {address} (from {address}/user/account)", hide_input=True, err=True)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from da2k.cli.build_output import list_on_stderr, print_next, remark
+from da2k.cli.build_output import list_on_stderr, print_next, quoted, remark
 
 if TYPE_CHECKING:
     from da2k.annotation.gold import GoldReport
@@ -27,13 +27,26 @@ def print_served(running: "Running", workspace: Path) -> None:
     typer.echo(f"  e-mail:     {running.email}")
     typer.echo(f"  password:   {running.password}")
     typer.echo(f"  token:      {running.url}/user/account, after logging in; da2k annotate push asks for it")
-    typer.echo(f"next, in another terminal: da2k annotate push {workspace} --url {running.url}")
+    typer.echo(f"next, in another terminal: da2k annotate push {quoted(workspace)} --url {running.url}")
     typer.echo("Ctrl-C stops it; the same command starts it again with all that people answered")
+
+
+def say_unselected(workspace: "Workspace") -> None:
+    """That pairs are still to be drawn of some photographs, if so."""
+    done = {image for (image,) in workspace.db.run("SELECT image FROM work WHERE stage = 'selection'")}
+    left = [
+        each for each in workspace.images() if workspace.settings.is_automatic(each.scenario) and each.image not in done
+    ]
+    if left:
+        folder = quoted(workspace.folder)
+        remark(
+            f"no pairs were drawn yet of {len(left)} photographs; nobody is asked about them: da2k build run {folder}"
+        )
 
 
 def print_pushed(reports: "Sequence[PushReport]", workspace: Path) -> None:
     """What was sent; leaves with exit code 1 if a photograph failed."""
-    failed, pull = False, f"da2k annotate pull {workspace}"
+    failed, pull = False, f"da2k annotate pull {quoted(workspace)}"
     for report in reports:
         by_hand = report.project is None
         parts = {
@@ -94,7 +107,7 @@ def print_gold(report: "GoldReport", workspace: Path) -> None:
     if report.queued:
         remark(f"{report.queued} gold pairs are queued anyway, and are released like any pair")
     if report.held:
-        typer.echo(f"next: da2k annotate push {workspace}")
+        typer.echo(f"next: da2k annotate push {quoted(workspace)}")
 
 
 def print_status(found: "Status", workspace: Path) -> None:
@@ -104,7 +117,7 @@ def print_status(found: "Status", workspace: Path) -> None:
     for kind, campaign in found.campaigns.items():
         typer.echo(f"{kind}: {campaign.url}/projects/{campaign.project}, as of {campaign.pulled or 'no pull yet'}")
     if not found.scenarios:
-        typer.echo(f"nothing is queued; next: da2k build run {workspace}")
+        typer.echo(f"nothing is queued; next: da2k build run {quoted(workspace)}")
         return
     agree = "alpha" if found.mode == "independent" else "confirmed"
     titles = ["queued", "sent", "open", "unchecked", "dissent", "kept", "dropped", "skipped"]
@@ -127,10 +140,19 @@ def print_status(found: "Status", workspace: Path) -> None:
             remark(f"look at {person.person}: {' and '.join(person.stands_out)} worse than the others', beyond chance")
     for problem in found.problems:
         remark(problem)
-    if not found.campaigns:
-        typer.echo(
-            f"next: da2k annotate push {workspace} --url URL, or first a server: da2k annotate serve {workspace}"
+    total, folder = found.total, quoted(workspace)
+    waiting = total.open + total.unchecked + total.dissent
+    if total.dissent:
+        remark(
+            f"people differ on {total.dissent} pairs: each waits for somebody who has not answered it yet "
+            "(or set checks.dissent to majority)"
         )
+    if waiting and not found.campaigns:
+        typer.echo(f"next: da2k annotate push {folder} --url URL, or first a server: da2k annotate serve {folder}")
+    elif waiting:
+        typer.echo(f"next: {waiting} pairs need answers; da2k annotate pull {folder}, then da2k annotate push {folder}")
+    elif total.queued:
+        typer.echo(f"next: all {total.queued} pairs are decided: da2k build release {folder} OUT")
 
 
 def _scenario_row(name: str, numbers: "ScenarioStatus", with_photos: bool) -> list[str]:

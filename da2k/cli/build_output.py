@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import typer
@@ -105,7 +106,7 @@ def print_intake(report: "IntakeReport", folder: Path) -> None:
     list_on_stderr("skipped", [f"{refusal.path}: {refusal.why}" for refusal in report.skipped])
     list_on_stderr("gone", [f"{image}: put it back, or forget it with --remove-missing" for image in report.missing])
     if report.images:
-        typer.echo(f"next: da2k build run {folder}")
+        typer.echo(f"next: da2k build run {quoted(folder)}")
     if report.refused or report.missing:
         raise typer.Exit(1)
 
@@ -116,24 +117,25 @@ def print_next(workspace: "Workspace", *, up_to_date: bool = True) -> None:
     from da2k.construction.queue import read_decisions, read_pairs
 
     decisions = read_decisions(workspace)
-    waiting = sum(decision.state not in (State.KEPT, State.DROPPED) for decision in decisions.values())
+    waiting = [key for key, each in decisions.items() if each.state not in (State.KEPT, State.DROPPED)]
     with_pairs = {pair.image for pair in read_pairs(workspace, queued_only=True)}
     by_hand = [
         image.image
         for image in workspace.images()
         if not workspace.settings.is_automatic(image.scenario) and image.image not in with_pairs
     ]
-    if waiting:
-        typer.echo(
-            f"next: {waiting} of {len(decisions)} queued pairs wait for people: da2k annotate push {workspace.folder}"
-        )
-    elif decisions and up_to_date:
-        typer.echo(f"next: all {len(decisions)} queued pairs are decided: da2k build release {workspace.folder} OUT")
-    if by_hand:
-        typer.echo(
-            f"next: {len(by_hand)} photographs of manual scenarios wait for people to choose pairs: "
-            f"da2k annotate push {workspace.folder}"
-        )
+    sent = {name.rpartition("@")[0] for (name,) in workspace.db.run("SELECT external_id FROM tasks")}
+    folder = quoted(workspace.folder)
+    for what, left in (
+        (f"{len(waiting)} of {len(decisions)} queued pairs wait for people", waiting),
+        (f"{len(by_hand)} photographs of manual scenarios wait for people to choose pairs", by_hand),
+    ):
+        if left and sent.issuperset(left):
+            typer.echo(f"next: {what}, in Label Studio; then da2k annotate pull {folder} and push {folder}")
+        elif left:
+            typer.echo(f"next: {what}: da2k annotate push {folder}")
+    if decisions and not waiting and up_to_date:
+        typer.echo(f"next: all {len(decisions)} queued pairs are decided: da2k build release {folder} OUT")
 
 
 def print_release(report: "ReleaseReport") -> None:
@@ -149,7 +151,7 @@ def print_release(report: "ReleaseReport") -> None:
     for note in report.notes:
         remark(note)
     typer.echo(f"{'draft' if report.draft else 'release'}: {report.folder}\nSHA-256 of SHA256SUMS: {report.digest}")
-    typer.echo(f"score a model on it: da2k evaluate MODEL --benchmark {report.folder}")
+    typer.echo(f"score a model on it: da2k evaluate MODEL --benchmark {quoted(report.folder)}")
 
 
 def print_funnel(found: "Funnel", folder: Path) -> None:
@@ -177,7 +179,7 @@ def print_funnel(found: "Funnel", folder: Path) -> None:
         parts = [f"{due.new} images to do"] * bool(due.new) + [f"{due.again} out of date"] * bool(due.again)
         typer.echo(f"{stage}: {', '.join(parts)}")
     if found.due:
-        typer.echo(f"next: da2k build run {folder}")
+        typer.echo(f"next: da2k build run {quoted(folder)}")
     if found.unknown:
         typer.echo(f"what is out of date cannot be told: {found.unknown}")
     list_on_stderr("failed", [f"{each.stage}: {_with_place(each.image, each.why)}" for each in found.failures])
@@ -196,6 +198,11 @@ def list_on_stderr(label: str, lines: Sequence[str]) -> None:
         remark(f"{label}: {line}")
     if len(lines) > _SHOWN:
         remark(f"{label}: and {len(lines) - _SHOWN} more")
+
+
+def quoted(path: Path) -> str:
+    """A path as a shell takes it."""
+    return quote(str(path))
 
 
 def remark(line: str) -> None:

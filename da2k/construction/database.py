@@ -52,6 +52,9 @@ MIGRATIONS = (
     CREATE TABLE campaigns (
         kind TEXT PRIMARY KEY, tag TEXT NOT NULL, url TEXT, project INTEGER, mode TEXT, seen TEXT, pulled TEXT
     ) WITHOUT ROWID;
+    CREATE TABLE modes (
+        url TEXT NOT NULL, project INTEGER NOT NULL, mode TEXT NOT NULL, PRIMARY KEY (url, project)
+    ) WITHOUT ROWID;
     CREATE TABLE tasks (kind TEXT NOT NULL, external_id TEXT NOT NULL, PRIMARY KEY (kind, external_id)) WITHOUT ROWID;
     CREATE TABLE annotations (
         url TEXT NOT NULL, project INTEGER NOT NULL, id INTEGER NOT NULL, task INTEGER NOT NULL,

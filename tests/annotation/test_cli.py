@@ -390,8 +390,10 @@ def on_a_terminal(words, typed, given, folder):
 
 def test_without_a_token_and_without_a_terminal(refused, ws):
     told = refused("push", "ws", "--url", "http://127.0.0.1:9")
-    place = "http://127.0.0.1:9/user/account"
-    assert told == f"error: no token: set {TOKEN}; in Label Studio it is under Account & Settings, {place}"
+    assert told == (
+        f"error: no token: set {TOKEN}; make one in Label Studio, Account & Settings, Personal Access Token: "
+        "http://127.0.0.1:9/user/account"
+    )
 
 
 def test_bad_input_is_one_line(refused, ws, tmp_path):

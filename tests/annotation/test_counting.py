@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from da2k.annotation.counting import count, pixel
 from da2k.annotation.listing import Annotation
-from da2k.annotation.tasks import BAD, TIE, A, B, PairTask, PhotoTask
+from da2k.annotation.tasks import BAD, GIVEN, TIE, A, B, PairTask, PhotoTask
 from da2k.construction.decisions import SAYS
 from da2k.construction.workspace import TakenImage
 from da2k.pairs import Point
@@ -325,6 +325,61 @@ def test_the_answer_sent_with_a_chosen_pair_is_the_same_persons_and_no_second_on
     sent = annotation(task, choice(task.choice("point1")), number=2, minute=2)
     found = counted(marked, sent)
     assert [(answer.person, answer.says) for answer in found.answers] == [("ann@lab.org", "point1")]
+    assert found.problems == ()
+
+
+OF_HAND = PairTask(f"{IMAGE}#4,7-70,110", PHOTO, swapped=True)
+"""The pair that `points(nearer=NEAR, farther=FAR)` makes; the nearer is point1."""
+
+
+def copy_of(says, minute, **more):
+    """What push puts into the task of a chosen pair."""
+    return annotation(
+        OF_HAND, [{**choice(OF_HAND.choice(says))[0], "id": GIVEN}], number=2, minute=minute, seconds=None, **more
+    )
+
+
+def test_marks_that_were_corrected_count_though_the_copy_of_the_first_ones_is_later():
+    corrected = "2026-01-01T00:02:00.000000Z"
+    marked = annotation(BY_HAND, points(nearer=FAR, farther=NEAR), minute=1, updated=corrected)
+    found = counted(marked, copy_of("point1", 5))
+    (answer,) = found.answers
+    assert (answer.says, answer.seconds, answer.given) == ("point2", 2.5, "2026-01-01T00:01:00.000000Z")
+    assert found.problems == ()
+
+
+@pytest.mark.parametrize(("changed", "says"), [("01.9", "point1"), ("02.1", "cannot_tell")])
+def test_a_copy_that_its_person_changed_counts_with_the_time_of_the_marks(changed, says):
+    marked = annotation(BY_HAND, points(nearer=NEAR, farther=FAR), minute=1)
+    found = counted(marked, copy_of("cannot_tell", 5, updated=f"2026-01-01T00:05:{changed}00000Z"))
+    (answer,) = found.answers
+    assert (answer.says, answer.seconds, answer.given) == (says, 2.5, "2026-01-01T00:01:00.000000Z")
+    assert found.problems == ()
+
+
+def test_of_marks_and_a_copy_that_were_both_changed_the_later_counts():
+    copy = copy_of("cannot_tell", 5, updated="2026-01-01T00:06:00.000000Z")
+    for last, says in ((4, "cannot_tell"), (9, "point2")):
+        corrected = f"2026-01-01T00:0{last}:00.000000Z"
+        marked = annotation(BY_HAND, points(nearer=FAR, farther=NEAR), minute=1, updated=corrected)
+        assert [answer.says for answer in counted(marked, copy).answers] == [says]
+
+
+def test_a_copy_counts_where_no_marks_of_its_person_do():
+    other = annotation(BY_HAND, points(nearer=NEAR, farther=FAR), "2", minute=1)
+    assert {(a.person, a.says) for a in counted(other, copy_of("point2", 5)).answers} == {
+        ("ann@lab.org", "point2"),
+        ("bob@lab.org", "point1"),
+    }
+    gone = annotation(BY_HAND, points(nearer=NEAR, farther=FAR), minute=1, cancelled=True)
+    assert [answer.says for answer in counted(gone, copy_of("point1", 5)).answers] == ["point1"]
+
+
+def test_an_answer_of_its_own_to_the_pairs_task_is_no_copy():
+    marked = annotation(BY_HAND, points(nearer=NEAR, farther=FAR), minute=1)
+    own = annotation(OF_HAND, choice(OF_HAND.choice("bad_sample")), number=3, minute=7)
+    found = counted(marked, copy_of("point1", 5), own)
+    assert [(a.says, a.given) for a in found.answers] == [("bad_sample", "2026-01-01T00:07:00.000000Z")]
     assert found.problems == ()
 
 

@@ -160,6 +160,7 @@ def test_an_old_file_takes_nothing_back(answered, studio, make_campaign, people)
         before = tables(each)
         report = pull_file(each, files["pairs"])
         assert tables(each) == before
+        assert (report.new, report.changed, report.gone, "--everything" in " ".join(report.notes)) == (0, 0, 0, False)
         assert any("older than what was pulled before" in note for note in report.notes)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,13 +15,13 @@ import pytest
 from da2k.annotation.campaign import read_campaign, write_campaign
 from da2k.annotation.pull import pull
 from da2k.annotation.server import NotThere, Server
-from da2k.annotation.tasks import PhotoTask
+from da2k.annotation.tasks import GIVEN, PairTask, PhotoTask
 from da2k.construction.decisions import Answer
 from da2k.construction.queue import add_manual_pairs, read_answers, read_pairs, record_answers
 from da2k.errors import BadInput, Unreachable
 from da2k.pairs import Point
-from tests.annotation.asked import ask, choice, connect, marked, pair_tasks, tables
-from tests.annotation.conftest import OBJECT, SIZES
+from tests.annotation.asked import as_sent, ask, choice, connect, marked, pair_tasks, tables
+from tests.annotation.conftest import INDOOR, OBJECT, SIZES
 
 
 @pytest.fixture
@@ -194,7 +195,7 @@ def test_answers_to_pairs_that_are_not_queued_any_more_are_kept(studio, campaign
     campaign.db.run("DELETE FROM pairs WHERE id = ?", tasks[0].pair)
     report = pulled(campaign, studio)
     assert set(answers(campaign)) == {(task.pair, people[0].email) for task in tasks[:2]}
-    assert any("1 answers are to pairs that are not queued" in note for note in report.notes)
+    assert any("pairs that are not queued are kept, and count again if the pairs are: 1" in n for n in report.notes)
 
 
 def test_an_image_that_was_forgotten_does_not_stop_the_pull(studio, campaign, asked, tasks, people):
@@ -341,6 +342,78 @@ def test_another_server_at_the_same_address_takes_no_answers_away(studio, campai
     assert pulled(campaign, studio, everything=True).changed == 1
 
 
+def restored(studio, copy):
+    """Put a copy of the server's database in the place of the one that it has."""
+    studio.stop()
+    for file in studio.data.glob("label_studio.sqlite3*"):
+        file.unlink()
+    shutil.copy(copy, studio.data / "label_studio.sqlite3")
+    studio.start()
+
+
+def test_a_server_restored_from_a_copy_takes_no_answers_away(studio, campaign, asked, tasks, people, tmp_path):
+    ann, bo, cy, dee = people
+    asked.says(ann, tasks[0], "point1")
+    studio.stop()
+    shutil.copy(studio.data / "label_studio.sqlite3", tmp_path / "copy")
+    studio.start()
+    given = {(tasks[0].pair, ann.email): "point1"}
+    for task in tasks:
+        for person in (bo, cy):
+            asked.says(person, task, "point2")
+            given[task.pair, person.email] = "point2"
+    assert pulled(campaign, studio).annotations == 11
+    restored(studio, tmp_path / "copy")
+    told = {f"{task.external_id}: what was pulled before is kept" for task in tasks}
+    known = read_campaign(campaign, "pairs")
+    for seen in (known.seen, "2999-01-01T00:00:00.000000Z"):  # the tasks are listed at once, or only after the count
+        write_campaign(campaign, replace(known, seen=seen))
+        report = pulled(campaign, studio)
+        assert (report.annotations, report.new, report.changed, report.gone) == (11, 0, 0, 0)
+        assert {*report.problems} == {"older on the server than what was pulled"}
+        assert {*report.problems["older on the server than what was pulled"]} == told
+        assert any(
+            "5 tasks" in note and "if the server is right, pull with --everything" in note for note in report.notes
+        )
+        assert answers(campaign) == given
+    report = pulled(campaign, studio, everything=True)
+    assert (report.annotations, report.gone, report.problems) == (1, 10, {})
+    assert answers(campaign) == {(tasks[0].pair, ann.email): "point1"}
+    asked.says(dee, tasks[1], "point1")
+    report = pulled(campaign, studio)
+    assert (report.annotations, report.new, report.problems) == (2, 1, {})
+
+
+@pytest.mark.parametrize("picture", ["data:image/jpeg;base64,AAAA", "/data/upload/1/a.jpg"])
+def test_of_tasks_with_pictures_in_them_few_are_asked_for_at_once(studio, campaign, people, monkeypatch, picture):
+    photo = {image.image: image.sha256 for image in campaign.images()}[INDOOR]
+    tasks = [PairTask(f"{INDOOR}#1,{n}-50,{n}", photo, swapped=False) for n in range(103)]
+    asked = ask(studio, campaign, "pairs", tasks[:1])
+    sent = [as_sent(task) for task in tasks[1:]]
+    assert studio.api(
+        "PATCH", f"/api/tasks/{asked.task(tasks[0])}/", json=pictured(as_sent(tasks[0]), picture)
+    ).is_success
+    path = f"/api/projects/{asked.project}/import"
+    assert studio.api("POST", path, json=[pictured(each, picture) for each in sent]).is_success
+    asked.says(people[0], tasks[0], "point1")
+    pages, real = [], Server.task_pages
+
+    def task_pages(self, project, **more):
+        for page in real(self, project, **more):
+            pages.append(len(page))
+            yield page
+
+    monkeypatch.setattr(Server, "task_pages", task_pages)
+    assert pulled(campaign, studio, everything=True).counted == 1
+    first, *rest = pages
+    assert first == 1, "one task shows what they hold"
+    assert rest == ([100, 3] if picture.startswith("data:") else [103])
+
+
+def pictured(task, picture):
+    return {**task, "data": {**task["data"], "image": picture, "strip_a": picture, "strip_b": picture}}
+
+
 # Pairs chosen by hand
 
 NEAR, FAR, THIRD = (4, 9), (70, 20), (33, 100)
@@ -431,6 +504,39 @@ def test_marks_that_are_no_pair_are_reported(studio, campaign, by_hand, people):
     report = pulled_photos(campaign, studio)
     assert manual(campaign) == before
     assert {*report.problems} == {"both points are the same pixel", "not one nearer and one farther point"}
+
+
+def test_the_marks_count_and_not_the_copy_in_the_pairs_own_task(studio, campaign, by_hand, people):
+    asked, task = by_hand
+    ann = people[0]
+    key = of_points(NEAR, FAR)
+    number = asked.answer(ann, task, marked(FAR, NEAR, SIZES[OBJECT]), lead_time=7.5)
+    pulled_photos(campaign, studio)
+    (first,) = read_answers(campaign)[key]
+    asked.change(ann, number, marked(NEAR, FAR, SIZES[OBJECT]))
+
+    copied = PairTask(key, task.photo, swapped=True)
+    pairs = ask(studio, campaign, "pairs", pair_tasks(campaign)[:1])
+    result = [{**choice(copied.choice("point2"))[0], "id": GIVEN}]
+    copy = {"completed_by": ann.id, "result": result, "ground_truth": False, "was_cancelled": False}
+    path = f"/api/projects/{pairs.project}/import?return_task_ids=1"
+    sent = studio.api("POST", path, json=[{**as_sent(copied), "annotations": [copy]}])
+    (its_task,) = sent.json()["task_ids"]
+    (of_it,) = studio.api("GET", f"/api/tasks/{its_task}/").json()["annotations"]
+
+    reports = pull(campaign, connect(studio))
+    assert [report.problems for report in reports] == [{}, {}]
+    (answer,) = read_answers(campaign)[key]
+    assert (answer.person, answer.says) == (ann.email, "point1"), "the correction, which no pull had brought before"
+    assert (answer.seconds, answer.given) == (7.5, first.given)
+
+    time.sleep(2.5)  # so much later than the copy was made, a change is a person's
+    pairs.change(ann, of_it["id"], [{**choice(copied.choice("cannot_tell"))[0], "id": GIVEN}])  # as a browser does
+    pull(campaign, connect(studio))
+    assert read_answers(campaign)[key] == [replace(answer, says="cannot_tell")]
+    asked.change(ann, number, marked(FAR, NEAR, SIZES[OBJECT]))
+    pull(campaign, connect(studio))
+    assert read_answers(campaign)[key] == [replace(answer, says="point2")]
 
 
 # Cut at any moment

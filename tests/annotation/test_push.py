@@ -19,7 +19,7 @@ from da2k.construction.queue import read_decisions, read_pairs, record_answers
 from da2k.construction.settings import Settings
 from da2k.construction.workspace import Workspace
 from da2k.errors import BadInput
-from tests.annotation.asked import choice, connect, marked
+from tests.annotation.asked import choice, connect, mark, marked
 from tests.annotation.conftest import INDOOR, OBJECT, PAIRS, SIZES, disputed
 
 ONE = PAIRS[:1]
@@ -60,8 +60,17 @@ def given(studio, project, person):
 
 
 def hand_in(studio, person, task, result):
+    """The number of the annotation."""
     done = studio.api("POST", f"/api/tasks/{task}/annotations/", person.token, json={"result": result, "lead_time": 2})
     assert done.status_code == 201, done.text[:200]
+    return done.json()["id"]
+
+
+def changed(workspace, **settings):
+    """The same workspace with other settings."""
+    return Workspace(
+        workspace.folder, Settings.model_validate(workspace.settings.model_dump() | settings), workspace.db
+    )
 
 
 def refused(work):
@@ -91,7 +100,6 @@ def test_what_a_task_says_and_what_it_keeps_to_itself(studio, server, campaign, 
             "pair": pair.id,
             "photo": photo[pair.image],
             "swapped": task["meta"]["swapped"],
-            "outcome": pair.outcome,
             "votes": {
                 expert.name: letters[vote] for expert, vote in zip(campaign.settings.experts, pair.votes, strict=False)
             },
@@ -139,10 +147,10 @@ def test_gold_pairs_look_like_others(studio, server, make_campaign, tmp_path):
     tasks = listed(studio, report.project)
     assert len(tasks) == 6 + 1 + 1
     (gold,) = [task for task in tasks if task["meta"]["pair"] == f"{INDOOR}#3,60-90,5"]
-    (other,) = [task for task in tasks if task["meta"]["outcome"] == "manual" and task["id"] != gold["id"]]
+    (other,) = [task for task in tasks if task["data"]["image"] and not task["meta"]["votes"] and task is not gold]
     assert gold["data"].keys() == other["data"].keys()
     assert gold["meta"].keys() == other["meta"].keys()
-    assert all(gold["meta"][key] == other["meta"][key] for key in ("da2k", "outcome", "votes"))
+    assert all(gold["meta"][key] == other["meta"][key] for key in ("da2k", "votes"))
     for told in (json.dumps(gold), studio.api("GET", f"/api/projects/{report.project}").text):
         assert not [word for word in ("gold", "point1", "point2", 'truth": true') if word in told]
     assert report.stale == ()
@@ -203,6 +211,59 @@ def test_in_review_the_first_answer_is_shown_to_two_others(studio, server, make_
     assert [each and each["data"] for each in offered] == [None, None, None, shown, None]
 
 
+def test_the_letter_shown_is_that_of_the_task_though_the_seed_has_changed(studio, server, make_campaign, people):
+    campaign = make_campaign("with another seed", pairs=many(8), annotation={"mode": "review", "gold": 0})
+    report = sent(campaign, server, studio)
+    tasks = listed(studio, report.project)
+    for task in tasks:
+        hand_in(studio, people[0], task["id"], choice("A"))
+    pull(campaign, server)
+    folder = Pictures("local", studio.root).folder(campaign)
+    drawn = {path.name for path in folder.iterdir()}
+    for path in folder.iterdir():
+        path.unlink()
+    reseeded = changed(campaign, seed=campaign.settings.seed + 1)
+    assert [sent(reseeded, server, studio).reviewing for _ in range(2)] == [len(tasks), 0]
+    after = listed(studio, report.project)
+    assert {task["data"]["first"] for task in after} == {"The first answer: A is closer. Do you agree?"}
+    assert [task["meta"] for task in after] == [task["meta"] for task in tasks]
+    assert {path.name for path in folder.iterdir()} == drawn, "the tasks show what they showed"
+
+
+def test_a_task_whose_meta_is_lost_is_left_alone(studio, server, make_campaign, people):
+    campaign = only_pairs(make_campaign, annotation={"mode": "review"})
+    report = sent(campaign, server, studio)
+    (task,) = listed(studio, report.project)
+    hand_in(studio, people[0], task["id"], choice("A"))
+    pull(campaign, server)
+    studio.api("PATCH", f"/api/tasks/{task['id']}", json={"meta": {"da2k": 1}})
+    before = listed(studio, report.project)
+    report = sent(campaign, server, studio)
+    assert (report.reviewing, report.again, report.closed) == (0, 0, 0)
+    assert listed(studio, report.project) == before
+
+
+def test_a_first_answer_that_was_changed_or_deleted_is_not_shown_any_more(studio, server, make_campaign, people):
+    campaign = only_pairs(make_campaign, annotation={"mode": "review"})
+    report = sent(campaign, server, studio)
+    (task,) = listed(studio, report.project)
+
+    def shown():
+        pull(campaign, server)
+        reviewing = sent(campaign, server, studio).reviewing
+        (task,) = listed(studio, report.project)
+        return task["data"]["first"][:19], reviewing, task["overlap"]
+
+    first = hand_in(studio, people[0], task["id"], choice("A"))
+    assert shown() == ("The first answer: A", 1, 3)
+    studio.api("PATCH", f"/api/annotations/{first}/", people[0].token, json={"result": choice("B")})
+    assert shown() == ("The first answer: B", 0, 3)
+    studio.api("DELETE", f"/api/annotations/{first}/")
+    assert shown() == ("", 0, 1)
+    hand_in(studio, people[1], task["id"], choice("A"))
+    assert shown() == ("The first answer: A", 1, 3)
+
+
 def test_a_first_answer_that_is_no_order_is_not_reviewed(studio, server, make_campaign, people):
     campaign = only_pairs(make_campaign, annotation={"mode": "review"})
     report = sent(campaign, server, studio)
@@ -259,6 +320,92 @@ def test_somebody_who_answers_twice_takes_nobody_else_s_place(studio, server, ma
     pull(campaign, server)
     sent(campaign, server, studio)
     assert given(studio, report.project, people[2])["id"] == task["id"]
+
+
+def test_an_annotation_that_does_not_count_takes_nobody_s_place(studio, server, make_campaign, people):
+    campaign = only_pairs(make_campaign)
+    report = sent(campaign, server, studio)
+    (task,) = listed(studio, report.project)
+    for person, said in zip(people, "AAC", strict=False):
+        hand_in(studio, person, task["id"], choice(said))
+    assert given(studio, report.project, people[3]) is None
+    assert pull(campaign, server)[0].counted == 2
+    sent(campaign, server, studio)
+    assert given(studio, report.project, people[3])["id"] == task["id"]
+    hand_in(studio, people[3], task["id"], choice("A"))
+    assert given(studio, report.project, people[4]) is None
+    pull(campaign, server)
+    assert [decision.state for decision in read_decisions(campaign).values()] == [State.KEPT]
+
+
+def test_a_photo_task_handed_in_wrongly_goes_to_somebody_else(studio, server, make_campaign, people):
+    campaign = only_pairs(make_campaign, (), scenarios={"object": {"selection": "manual", "quota": 1}, "indoor": {}})
+    (report,) = push(campaign, server, root=studio.root)
+    task = given(studio, report.project, people[0])
+    hand_in(studio, people[0], task["id"], [mark("nearer", 1, 1, SIZES[OBJECT])])
+    pull(campaign, server)
+    (report,) = push(campaign, server, root=studio.root)
+    assert (report.sent, report.present) == (0, 1)
+    assert [bool(given(studio, report.project, person)) for person in people[:2]] == [False, True]
+    hand_in(studio, people[1], task["id"], marked((70, 100), (8, 9), SIZES[OBJECT]))
+    pull(campaign, server)
+    pairs, photos = push(campaign, server, root=studio.root)
+    assert (pairs.sent, photos.present) == (1, 0)
+    assert given(studio, report.project, people[2]) is None
+
+
+def test_a_late_twin_with_the_answer_that_we_put_into_it_is_deleted(studio, server, make_campaign, people):
+    campaign = only_pairs(make_campaign, (), scenarios={"object": {"selection": "manual", "quota": 1}, "indoor": {}})
+    (report,) = push(campaign, server, root=studio.root)
+    photo = given(studio, report.project, people[0])
+    hand_in(studio, people[0], photo["id"], marked((70, 100), (8, 9), SIZES[OBJECT]))
+    pull(campaign, server)
+    report = sent(campaign, server, studio)
+    (task,) = listed(studio, report.project)
+    (copied,) = task["annotations"]
+    assert [item["id"] for item in copied["result"]] == ["da2k-given"]
+    own = {"completed_by": people[0].id, "result": copied["result"], "ground_truth": False}
+    twin = {"data": task["data"], "meta": task["meta"], "annotations": [own]}
+    for is_changed in (False, True):
+        studio.api("POST", f"/api/projects/{report.project}/import", json=[twin])
+        if is_changed:
+            late = listed(studio, report.project)[1]["annotations"][0]
+            answer = studio.api("PATCH", f"/api/annotations/{late['id']}/", people[0].token, json=own)
+            assert answer.status_code == 200
+        assert sent(campaign, server, studio).duplicates == ()
+        (left,) = listed(studio, report.project)
+        assert (left["id"] == task["id"]) is not is_changed, "what a person changed stays"
+
+
+def test_a_decided_pair_is_given_to_nobody_until_it_needs_answers_again(studio, server, make_campaign, people):
+    campaign = only_pairs(make_campaign, PAIRS)
+    report = sent(campaign, server, studio)
+    tasks = {task["meta"]["pair"]: task for task in listed(studio, report.project)}
+    dropped, known, kept, tied = (pair.id for pair in PAIRS)
+    bad = hand_in(studio, people[0], tasks[dropped]["id"], choice("bad"))
+    for person, said in zip(people, ("tie", "A", "A"), strict=False):
+        hand_in(studio, person, tasks[kept]["id"], choice("A"))
+        hand_in(studio, person, tasks[tied]["id"], choice(said))
+    assert given(studio, report.project, people[0])["id"] == tasks[known]["id"]
+    pull(campaign, server)
+    record_answers(campaign, [Answer(known, "the sensor", "point1", "exact")])
+    assert [sent(campaign, server, studio).closed for _ in range(2)] == [2, 0]
+    assert [given(studio, report.project, person) for person in people[1:]] == [None] * 4
+    stricter = changed(campaign, checks={"checks": 3})
+    assert [sent(stricter, server, studio).closed for _ in range(2)] == [1, 0], "the server opens the tied one"
+    assert given(studio, report.project, people[3])["id"] == tasks[kept]["id"]
+    hand_in(studio, people[3], tasks[kept]["id"], choice("A"))
+    assert [given(studio, report.project, person) for person in people[1:]] == [None] * 4
+    studio.api("PATCH", f"/api/annotations/{bad}/", people[0].token, json={"result": choice("A")})
+    campaign.db.run("DELETE FROM answers WHERE origin = 'python'")
+    pull(campaign, server)
+    assert sent(stricter, server, studio).closed == 0
+    for person in people[1:4]:
+        for _ in range(2):
+            hand_in(studio, person, given(studio, report.project, person)["id"], choice("A"))
+        assert given(studio, report.project, person) is None
+    pull(campaign, server)
+    assert read_decisions(stricter)[dropped].state is State.KEPT
 
 
 def test_vanished_foreign_and_stale_tasks(studio, server, make_campaign):
@@ -431,6 +578,8 @@ def test_another_server_only_on_request(studio, campaign):
     sent(campaign, connect(studio), studio)
     other = connect(studio)
     other.url = other.url.replace("127.0.0.1", "localhost")
+    path = f"/api/projects/{read_campaign(campaign, 'pairs').project}"
+    assert studio.api("PATCH", path, json={"description": "of somebody else"}).status_code == 200
     told = refused(lambda: sent(campaign, other, studio))
     assert studio.url in told
     assert "--new-project" in told
@@ -438,8 +587,7 @@ def test_another_server_only_on_request(studio, campaign):
 
 def test_the_mode_stays_once_there_are_tasks(studio, server, campaign):
     project = sent(campaign, server, studio).project
-    changed = Settings.model_validate({**campaign.settings.model_dump(), "annotation": {"mode": "review"}})
-    review = Workspace(campaign.folder, changed, campaign.db)
+    review = changed(campaign, annotation={"mode": "review"})
     told = refused(lambda: sent(review, server, studio))
     assert "annotation.mode independent" in told
     studio.api("DELETE", f"/api/projects/{project}/tasks/")
@@ -483,11 +631,12 @@ def test_making_a_project_is_not_done_before_its_tag_is_stored(studio, server, c
     assert read_campaign(campaign, "pairs").tag == begun.tag
 
 
-def test_files_to_import_by_hand(studio, server, campaign, tmp_path):
+def test_files_to_import_by_hand(studio, server, campaign, people, tmp_path):
     reports = write_tasks(campaign, tmp_path / "files")
     assert [(each.kind, each.project, each.sent) for each in reports] == [("pairs", None, 5), ("photos", None, 1)]
-    xml = (tmp_path / "files/pairs/interface.xml").read_text()
-    made = studio.api("POST", "/api/projects/", json={"title": "by hand", "label_config": xml}).json()["id"]
+    project = json.loads((tmp_path / "files/pairs/project.json").read_text())
+    assert project["label_config"] == (tmp_path / "files/pairs/interface.xml").read_text()
+    made = studio.api("POST", "/api/projects/", json=project).json()["id"]
     with (tmp_path / "files/pairs/tasks.json").open("rb") as f:
         done = studio.api("POST", f"/api/projects/{made}/import", files={"tasks.json": ("tasks.json", f)})
     assert done.status_code == 201
@@ -495,6 +644,15 @@ def test_files_to_import_by_hand(studio, server, campaign, tmp_path):
     assert set(names.values()) == {1}
     assert len(names) == 5
     assert (tmp_path / "files/pairs/guidelines.html").read_text().count("<h1>") == 1
+    instruction = (tmp_path / "files/pairs/guidelines.html").read_text()
+    settled = studio.api("GET", f"/api/projects/{made}").json()
+    assert (settled["expert_instruction"], settled["show_instruction"]) == (instruction, True)
+    asked = Counter()
+    for person in people:
+        while task := given(studio, made, person):
+            hand_in(studio, person, task["id"], choice("A"))
+            asked[task["id"]] += 1
+    assert list(asked.values()) == [3] * 5
     with pytest.raises(NotThere):
         server.project(made + 1000)
 

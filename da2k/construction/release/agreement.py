@@ -41,8 +41,17 @@ class Agreement:
 
 
 def mode_of(workspace: Workspace) -> Mode:
-    """How people were asked: "review" as soon as tasks of any project were sent so; before a push, the settings'."""
-    modes = {mode for (mode,) in workspace.db.run("SELECT mode FROM campaigns WHERE mode IS NOT NULL")}
+    """How people were asked about pairs; before a push, the settings'.
+
+    "review" as soon as the project shows its tasks so, or a project did of which answers are held. Where an export does
+    not tell its server, a project of the same number counts.
+    """
+    rows = workspace.db.run(
+        "SELECT mode FROM campaigns WHERE kind = 'pairs' AND mode IS NOT NULL UNION "
+        "SELECT mode FROM modes AS shown WHERE EXISTS (SELECT 1 FROM annotations AS held "
+        "WHERE held.project = shown.project AND (held.url = shown.url OR held.url LIKE 'file %'))"
+    )
+    modes = {mode for (mode,) in rows}
     return ("review" if "review" in modes else "independent") if modes else workspace.settings.annotation.mode
 
 
