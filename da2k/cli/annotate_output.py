@@ -54,6 +54,7 @@ def print_pushed(reports: "Sequence[PushReport]", workspace: Path) -> None:
             "there already": report.present,
             "given to one more person, since people differ": report.again,
             "shown with their first answer to those who check": report.reviewing,
+            "closed, since their pairs are decided": report.closed,
         }
         told = ", ".join(f"{count} {what}" for what, count in parts.items() if count)
         typer.echo(f"{report.kind} ({_WHAT[report.kind]}): {told or 'nothing to do'}")

@@ -109,8 +109,9 @@ def test_from_photographs_to_a_release_that_scores(run, photos, tmp_path):
         record_answers(
             opened, [Answer(p.id, who, "point2") for p in read_pairs(opened, queued_only=True) for who in "abc"]
         )
-    assert f"next: {queued} of {queued} queued pairs wait for people" in out
-    assert "next: 1 photographs of manual scenarios wait for people to choose pairs" in out
+    push = "da2k annotate push ws"
+    assert f"next: {queued} of {queued} queued pairs wait for people: {push}" in out
+    assert f"next: 1 photographs of manual scenarios wait for people to choose pairs: {push}" in out
     out, _ = run("run", "ws")
     assert out[0] == "keypoints: 4 up to date"
     assert out[-1] == f"next: all {queued + 1} queued pairs are decided: da2k build release ws OUT"
