@@ -219,7 +219,8 @@ def project_fields(workspace: Workspace, kind: Kind, overlap: int) -> dict[str, 
         "label_config": interface(kind, settings.annotation.mode),
         "maximum_annotations": overlap,
         "show_skip_button": True,
-        "enable_empty_annotation": False,
+        # With it the page says which answer is missing; of marked points it cannot, so there Submit is off until then.
+        "enable_empty_annotation": kind == "pairs",
         "expert_instruction": guidelines(workspace.folder, settings),
         "show_instruction": True,
     }

@@ -115,7 +115,8 @@ def test_what_a_task_says_and_what_it_keeps_to_itself(studio, server, campaign, 
     assert project["maximum_annotations"] == 3
     assert project["show_instruction"]
     assert "closer" in project["expert_instruction"]
-    assert not project["enable_empty_annotation"]
+    assert project["enable_empty_annotation"]
+    assert not studio.api("GET", f"/api/projects/{photos.project}").json()["enable_empty_annotation"]
 
 
 def test_the_order_is_by_chance_and_the_same_for_the_same_seed(studio, server, make_campaign):
