@@ -94,7 +94,7 @@ class Running:
 def default_folder() -> Path:
     """Where Label Studio's environment is: `DA2K_LABEL_STUDIO` if it is set, else beside the downloaded data."""
     chosen = os.environ.get("DA2K_LABEL_STUDIO")
-    return Path(chosen).expanduser() if chosen else home() / "label-studio"
+    return Path(chosen).expanduser().absolute() if chosen else home() / "label-studio"
 
 
 def is_prepared(folder: Path) -> bool:
@@ -155,7 +155,7 @@ def run(environment: Path, data: Path, *, port: int, document_root: Path, patien
         BadInput: the port is busy, a server runs on this folder of data already, or a folder cannot be used.
         Da2kError: the server did not start; the message tells the end of its log.
     """
-    data, document_root = data.absolute(), document_root.absolute()
+    environment, data, document_root = environment.absolute(), data.absolute(), document_root.absolute()
     if data.resolve().is_relative_to(document_root.resolve()):
         raise BadInput(
             f"{data}: lies in the folder whose files the server shows ({document_root}), so that people could read the "

@@ -190,6 +190,16 @@ def test_killed_it_starts_again_with_the_same_data(studio):
     assert Server(studio.url, studio.token, Patience(attempts=1)).user == studio.admin.id
 
 
+def test_an_environment_may_be_named_from_the_current_folder(tmp_path, monkeypatch):
+    environment = prepared_environment().absolute()
+    monkeypatch.chdir(environment.parent)
+    monkeypatch.setenv("DA2K_LABEL_STUDIO", ".")
+    assert default_folder() == environment.parent
+    port = free_port()
+    with run(Path(VERSION), tmp_path / "data", port=port, document_root=tmp_path / "root") as running:
+        assert httpx.get(f"{running.url}/health", trust_env=False).status_code == 200
+
+
 def test_a_server_that_ends_by_itself_is_told(studio):
     served = studio.running
     os.kill(served.pid, 15)
