@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 LIGHT := .venv-base
-STUDIO := .label-studio
+STUDIO := $(CURDIR)/.label-studio
 PIP_FLAGS := --disable-pip-version-check --quiet
 
 .PHONY: help install demo test check bench docs label-studio clean

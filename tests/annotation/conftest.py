@@ -26,7 +26,7 @@ EXPERTS = ("baseline:row", "baseline:centre", "baseline:haze", "baseline:sharpne
 
 def prepared_environment() -> Path:
     """Label Studio's environment, as `make test` prepares it; skips where there is none."""
-    folder = Path(os.environ.get("DA2K_LABEL_STUDIO") or CHECKOUT / ".label-studio")
+    folder = Path(os.environ.get("DA2K_LABEL_STUDIO") or CHECKOUT / ".label-studio").absolute()
     if not is_prepared(folder):
         pytest.skip(f"needs Label Studio {VERSION} in {folder}, which `make label-studio` prepares")
     return folder / VERSION

@@ -168,7 +168,7 @@ def tables(folder):
         for name in names:
             columns = [column for _, column, *_ in db.execute(f"PRAGMA table_info({name})")]
             kept = [column for column in columns if name != "images" or column != "mtime_ns"]
-            found[name] = db.execute(f"SELECT {', '.join(kept)} FROM {name} ORDER BY 1, 2, 3").fetchall()
+            found[name] = sorted(db.execute(f"SELECT {', '.join(kept)} FROM {name}"), key=repr)
         db.close()
     found.pop("files", None)
     return found
