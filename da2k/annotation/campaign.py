@@ -1,14 +1,12 @@
 """Which Label Studio projects a workspace works with."""
 
 from dataclasses import dataclass
-from typing import Literal
 from uuid import uuid4
 
 from da2k.annotation.tasks import Kind
+from da2k.construction.settings import Mode
 from da2k.construction.workspace import Workspace
 from da2k.errors import BadInput
-
-Mode = Literal["independent", "review"]
 
 
 @dataclass(frozen=True, slots=True)

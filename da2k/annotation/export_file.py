@@ -10,8 +10,7 @@ from typing import NoReturn, TextIO
 from da2k.annotation.campaign import read_campaign
 from da2k.annotation.listing import Task, read_task, same_project, write_names
 from da2k.annotation.pull import Looked, PullReport, count_answers, report_on
-from da2k.annotation.tasks import KINDS, what_is_asked
-from da2k.construction.queue import image_of
+from da2k.annotation.tasks import KINDS, image_asked
 from da2k.construction.workspace import Workspace
 from da2k.errors import BadInput
 
@@ -78,7 +77,7 @@ def _look_over(workspace: Workspace, path: Path) -> _Exported:
     for task in _tasks(path):
         assert task.project is not None
         tasks += 1
-        image = _image(task)
+        image = image_asked(task.external_id)
         ours += image is not None
         known += image in images
         found.seen[task.project] = ""
@@ -110,15 +109,6 @@ def _differs(workspace: Workspace, url: str, projects: Sequence[int], task: Task
         for project in projects
         for row in workspace.db.run(query, url, project, each.id)
     )
-
-
-def _image(task: Task) -> str | None:
-    """The image that a task is about; None if it is no task of da2k's."""
-    try:
-        kind, what = what_is_asked(task.external_id)
-    except BadInput:
-        return None
-    return image_of(what) if kind == "pairs" else what
 
 
 def _new_name(task: Task) -> str:

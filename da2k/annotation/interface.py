@@ -7,8 +7,8 @@ from typing import Literal
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
-from da2k.annotation.campaign import Mode
 from da2k.annotation.tasks import Kind
+from da2k.construction.settings import Mode
 
 Likeness = Literal["same", "style", "other"]
 

@@ -6,7 +6,8 @@ from math import isfinite
 from statistics import fmean, median
 
 from da2k.construction.decisions import Answer
-from da2k.construction.release.agreement import Mode, by_person, first_one_first
+from da2k.construction.release.agreement import by_person, first_one_first
+from da2k.construction.settings import Mode
 from da2k.metrics.agreement import Share, agreement_with_the_rest, below_the_others, confirmed
 
 ByPair = Mapping[str, Sequence[Answer]]

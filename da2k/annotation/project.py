@@ -4,12 +4,13 @@ from dataclasses import replace
 from typing import Literal
 from uuid import uuid4
 
-from da2k.annotation.campaign import Campaign, Mode, read_campaign, write_campaign
+from da2k.annotation.campaign import Campaign, read_campaign, write_campaign
 from da2k.annotation.guidelines import guidelines
 from da2k.annotation.interface import interface, same_interface
 from da2k.annotation.listing import held_annotations, read_task
 from da2k.annotation.server import NotThere, Project, Server, Unsure
 from da2k.annotation.tasks import KINDS, Kind
+from da2k.construction.settings import Mode
 from da2k.construction.workspace import Workspace
 from da2k.errors import BadInput
 

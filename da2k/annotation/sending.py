@@ -6,10 +6,9 @@ from json import dumps
 from typing import Any
 
 from da2k.annotation.server import NotThere, Server, Unsure
-from da2k.annotation.tasks import GIVEN, Kind, what_is_asked
+from da2k.annotation.tasks import GIVEN, Kind, kind_asked
 from da2k.annotation.wanted import Plan, Wanted
 from da2k.construction.stages import Progress
-from da2k.errors import BadInput
 
 MOST_TASKS, MOST_BYTES = 300, 20_000_000
 """What one request holds at most."""
@@ -65,7 +64,7 @@ def list_tasks(server: Server, project: int, kind: Kind, size: int = 1000) -> Li
         for row in page:
             data = row["data"] if isinstance(row["data"], Mapping) else {}
             name = str(data.get("external_id") or "")
-            if not _is_ours(name, kind):
+            if kind_asked(name) != kind:
                 foreign.append(int(row["id"]))
                 continue
             tasks.setdefault(name, []).append(_held(row, data, name, kind))
@@ -255,13 +254,6 @@ def _held(row: Task, data: Mapping[str, Any], name: str, kind: Kind) -> Held:
         swapped=meta.get("swapped") is True,
         intact=meta.get("da2k") == 1 and (kind == "photos" or isinstance(meta.get("swapped"), bool)),
     )
-
-
-def _is_ours(name: str, kind: Kind) -> bool:
-    try:
-        return what_is_asked(name)[0] == kind
-    except BadInput:
-        return False
 
 
 def _is_touched(server: Server, number: int) -> bool:

@@ -11,12 +11,12 @@ from da2k.annotation.counting import Problem, count
 from da2k.annotation.gold import gold_pairs
 from da2k.annotation.listing import Annotation, held_annotations, held_names, person_name
 from da2k.annotation.people import PersonStatus, people_status
-from da2k.annotation.tasks import KINDS, Kind, PairTask, what_is_asked
+from da2k.annotation.tasks import KINDS, Kind, PairTask, image_asked
 from da2k.construction.decisions import Answer, Decision, State
 from da2k.construction.queue import DrawnPair, image_of, read_answers, read_decisions, read_pairs
-from da2k.construction.release.agreement import Agreement, Mode, measure_agreement, mode_of, of_people
+from da2k.construction.release.agreement import Agreement, measure_agreement, mode_of, of_people
+from da2k.construction.settings import Mode
 from da2k.construction.workspace import Workspace
-from da2k.errors import BadInput
 from da2k.pairs import scenario_of, scenario_order
 
 
@@ -164,11 +164,8 @@ def _ids(pairs: Sequence[DrawnPair]) -> set[str]:
 
 def _scenario_of(task: str) -> str | None:
     """The scenario that a task is about; None for one that is not da2k's."""
-    try:
-        kind, what = what_is_asked(task)
-        return scenario_of(image_of(what) if kind == "pairs" else what)
-    except BadInput:
-        return None
+    image = image_asked(task)
+    return scenario_of(image) if image else None
 
 
 def _skips(annotations: Iterable[Annotation], names: Mapping[tuple[str, str], str]) -> list[tuple[str, str]]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from da2k.construction.decisions import Says
+from da2k.construction.queue import image_of
 from da2k.errors import BadInput
 from da2k.pairs import Point, read_pair_id, scenario_of
 
@@ -126,3 +127,20 @@ def what_is_asked(external_id: str) -> tuple[Kind, str]:
         return "photos", found["what"]
     read_pair_id(found["what"])
     return "pairs", found["what"]
+
+
+def kind_asked(external_id: str) -> Kind | None:
+    """The kind of a task; None for one that is not da2k's."""
+    try:
+        return what_is_asked(external_id)[0]
+    except BadInput:
+        return None
+
+
+def image_asked(external_id: str) -> str | None:
+    """The image that a task is about; None for one that is not da2k's."""
+    try:
+        kind, what = what_is_asked(external_id)
+    except BadInput:
+        return None
+    return image_of(what) if kind == "pairs" else what

@@ -5,17 +5,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from da2k.annotation.campaign import Campaign, Mode
+from da2k.annotation.campaign import Campaign
 from da2k.annotation.counting import count
 from da2k.annotation.gold import chosen_gold, gold_pairs
 from da2k.annotation.listing import Annotation, held_annotations, held_names, person_name
-from da2k.annotation.tasks import Kind, PairTask, PhotoTask, is_swapped, shuffled_key, what_is_asked
+from da2k.annotation.tasks import Kind, PairTask, PhotoTask, is_swapped, kind_asked, shuffled_key
 from da2k.construction.decisions import Answer, Decision, Says, State, decide
 from da2k.construction.queue import DrawnPair, read_answers, read_pairs
 from da2k.construction.release.provenance import public_names
-from da2k.construction.settings import Settings
+from da2k.construction.settings import Mode, Settings
 from da2k.construction.workspace import Workspace
-from da2k.errors import BadInput
 from da2k.pairs import scenario_of
 
 FIRST = "The first answer: {choice} is closer. Do you agree?"
@@ -189,18 +188,11 @@ def _photos_done(workspace: Workspace) -> set[str]:
     """External ids of the photo tasks in which somebody chose a pair, or found none, in a way that counts."""
     found: dict[str, list[Annotation]] = {}
     for each in held_annotations(workspace):
-        if not each.cancelled and _is_photo_task(each.external_id):
+        if not each.cancelled and kind_asked(each.external_id) == "photos":
             found.setdefault(each.external_id, []).append(each)
     names, images = held_names(workspace), {image.image: image for image in workspace.images()}
     counted = {name: count(annotations, names, images) for name, annotations in found.items()}
     return {name for name, each in counted.items() if each.chosen or each.unclear}
-
-
-def _is_photo_task(external_id: str) -> bool:
-    try:
-        return what_is_asked(external_id)[0] == "photos"
-    except BadInput:
-        return False
 
 
 def _task(settings: Settings, pair: str, photo: str) -> PairTask:

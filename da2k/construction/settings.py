@@ -22,6 +22,9 @@ MANUAL_ONLY = ("transparent_reflective", "object")
 
 EXPERTS_OF_THE_PAPER = ("depth-anything-large", "depth-anything-v2-large", "marigold-v1-0", "geowizard-v1")
 
+Mode = Literal["independent", "review"]
+"""How the people who check an answer are asked: without seeing it, or with it before them."""
+
 Share = Annotated[float, Field(ge=0, le=1)]
 Natural = Annotated[int, Field(ge=1)]
 
@@ -155,7 +158,7 @@ class AnnotationSettings(_Settings):
             workspace.
     """
 
-    mode: Literal["independent", "review"] = "independent"
+    mode: Mode = "independent"
     gold: Annotated[float, Field(ge=0, le=0.5)] = 0.05
     guidelines: str | None = None
 

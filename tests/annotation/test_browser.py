@@ -8,11 +8,11 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 
-from da2k.annotation.campaign import Mode
 from da2k.annotation.interface import FARTHER, NEARER, NO_PAIR, NONE, POINT, interface
 from da2k.annotation.pictures import draw_pair, encode, upright
 from da2k.annotation.server import Patience, Server
 from da2k.annotation.tasks import CLOSER, Kind
+from da2k.construction.settings import Mode
 from da2k.pairs import Point
 from tests.annotation.conftest import Person, Studio
 

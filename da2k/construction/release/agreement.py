@@ -3,13 +3,12 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
 
 from da2k.construction.decisions import Answer
+from da2k.construction.settings import Mode
 from da2k.construction.workspace import Workspace
 from da2k.metrics.agreement import NOTHING_TWICE, Answers, Share, confirmed, krippendorff_alpha
 
-Mode = Literal["independent", "review"]
 SAME_TIME = "it is not known whose answer was first"
 
 
