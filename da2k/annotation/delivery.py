@@ -2,12 +2,13 @@
 
 import hashlib
 from base64 import b64encode
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
 
+from da2k.annotation.once import batches, found_or_made
 from da2k.annotation.server import NotThere, Server, Unsure
 from da2k.construction.stages import Progress
 from da2k.construction.workspace import Workspace
@@ -134,7 +135,8 @@ def upload(server: Server, project: int, folder: Path, names: Sequence[str], pro
         failure = None
         done = len(wanted) - len(missing)
         try:
-            for batch in _batches((sent, read_picture(folder / name)) for sent, name in missing.items()):
+            files = ((sent, read_picture(folder / name)) for sent, name in missing.items())
+            for batch in batches(files, MOST_FILES, MOST_BYTES, lambda file: len(file[1])):
                 if progress:
                     progress(done, len(wanted))
                 server.upload(project, batch)
@@ -154,31 +156,17 @@ def upload(server: Server, project: int, folder: Path, names: Sequence[str], pro
 
 def _storage(server: Server, project: int, path: str) -> None:
     """Let the project show the folder's files; once."""
-    failure: Unsure | None = None
-    for attempt in range(server.patience.attempts):
-        if path in server.local_storages(project):
-            return
-        try:
-            server.add_local_storage(project, path)
-            return
-        except Unsure as e:
-            failure = e
-        server.patience.pause(attempt, failure.after)
-    assert failure is not None
-    raise failure
+
+    def look() -> str | None:
+        return path if path in server.local_storages(project) else None
+
+    def make() -> str:
+        server.add_local_storage(project, path)
+        return path
+
+    found_or_made(look, make, server.patience)
 
 
 def _uploaded(server: Server, project: int) -> dict[str, str]:
     """The paths of uploaded files by the names we gave them: the server puts some letters and a dash before."""
     return {path.rpartition("-")[2]: path for path in server.uploads(project)}
-
-
-def _batches(files: Iterable[tuple[str, bytes]]) -> Iterator[list[tuple[str, bytes]]]:
-    batch: list[tuple[str, bytes]] = []
-    for name, data in files:
-        if batch and (len(batch) == MOST_FILES or sum(len(d) for _, d in batch) + len(data) > MOST_BYTES):
-            yield batch
-            batch = []
-        batch.append((name, data))
-    if batch:
-        yield batch

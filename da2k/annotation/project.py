@@ -8,7 +8,8 @@ from da2k.annotation.campaign import Campaign, read_campaign, write_campaign
 from da2k.annotation.guidelines import guidelines
 from da2k.annotation.interface import interface, same_interface
 from da2k.annotation.listing import held_annotations, read_task
-from da2k.annotation.server import NotThere, Project, Server, Unsure
+from da2k.annotation.once import found_or_made
+from da2k.annotation.server import NotThere, Project, Server
 from da2k.annotation.tasks import KINDS, Kind
 from da2k.construction.settings import Mode
 from da2k.construction.workspace import Workspace
@@ -258,18 +259,12 @@ def _require_ours(project: Project, server: Server, campaign: Campaign, mode: Mo
 def _found_or_made(workspace: Workspace, server: Server, campaign: Campaign, overlap: int) -> int:
     """The number of the project that has the campaign's tag; made, if there is none."""
     fields = project_fields(workspace, campaign.kind, overlap)
-    failure: Unsure | None = None
-    for attempt in range(server.patience.attempts):
+
+    def look() -> int | None:
         found = server.projects_with(_tag(campaign))
-        if found:
-            return max(found, key=lambda project: (project.tasks, -project.id)).id
-        try:
-            return server.create_project(description=_tag(campaign), **fields)
-        except Unsure as e:
-            failure = e
-        server.patience.pause(attempt, failure.after)
-    assert failure is not None
-    raise failure
+        return max(found, key=lambda project: (project.tasks, -project.id)).id if found else None
+
+    return found_or_made(look, lambda: server.create_project(description=_tag(campaign), **fields), server.patience)
 
 
 def _tag(campaign: Campaign) -> str:

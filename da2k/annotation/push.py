@@ -11,7 +11,7 @@ from da2k.annotation.campaign import read_campaign
 from da2k.annotation.delivery import Address, Images, Pictures, inline
 from da2k.annotation.project import New, open_campaign, project_fields, ready_project
 from da2k.annotation.rendering import Names, Rendering, render
-from da2k.annotation.sending import Listing, batches, list_tasks, remove_twins, send, update_tasks
+from da2k.annotation.sending import Listing, list_tasks, remove_twins, send, task_batches, update_tasks
 from da2k.annotation.server import Server
 from da2k.annotation.tasks import CLOSER, GIVEN, KINDS, Kind, PairTask, PhotoTask
 from da2k.annotation.wanted import Plan, Wanted, plan_tasks
@@ -215,7 +215,7 @@ def write_tasks(
         place = folder / kind
         drawing = render(workspace, [each.task for each in plan.wanted], pictures, _step(progress, "drawing pictures"))
         sent = 0
-        for number, batch in enumerate(batches(_made(plan, drawing, pictures), len(plan.wanted), _FILE_BYTES), 1):
+        for number, batch in enumerate(task_batches(_made(plan, drawing, pictures), len(plan.wanted), _FILE_BYTES), 1):
             write_text(place / (f"tasks-{number}.json" if number > 1 else "tasks.json"), dumps(batch))
             sent += len(batch)
         project = project_fields(workspace, kind, plan.overlap)

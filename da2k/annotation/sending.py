@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from json import dumps
 from typing import Any
 
+from da2k.annotation.once import batches
 from da2k.annotation.server import NotThere, Server, Unsure
 from da2k.annotation.tasks import GIVEN, Kind, kind_asked
 from da2k.annotation.wanted import Plan, Wanted
@@ -107,7 +108,7 @@ def send(
         done = len(wanted) - len(missing)
         failure = None
         try:
-            for batch in batches(map(make, missing), MOST_TASKS, MOST_BYTES):
+            for batch in task_batches(map(make, missing), MOST_TASKS, MOST_BYTES):
                 if progress:
                     progress(done, len(wanted))
                 server.import_tasks(project, batch)
@@ -225,19 +226,9 @@ def _is_due(people: int, held: Held) -> bool:
     return held.annotations < people and (held.overlap != people or held.done)
 
 
-def batches(tasks: Iterable[Task], most: int, most_bytes: int) -> Iterator[list[Task]]:
-    """Tasks by as many as go into one request; a task larger than that goes alone."""
-    batch: list[Task] = []
-    size = 0
-    for task in tasks:
-        length = len(dumps(task))
-        if batch and (len(batch) == most or size + length > most_bytes):
-            yield batch
-            batch, size = [], 0
-        batch.append(task)
-        size += length
-    if batch:
-        yield batch
+def task_batches(tasks: Iterable[Task], most: int, most_bytes: int) -> Iterator[list[Task]]:
+    """Tasks by as many as go into one request."""
+    return batches(tasks, most, most_bytes, lambda task: len(dumps(task)))
 
 
 def _held(row: Task, data: Mapping[str, Any], name: str, kind: Kind) -> Held:

@@ -227,11 +227,15 @@ def test_ctrl_c_in_the_middle_loses_nothing(studio, make_campaign):
     with fault_proxy(studio.url) as proxy:
         command = [sys.executable, "-c", PUSHING, str(folder), proxy.url, str(studio.root)]
         for imports in (2, 3):
-            middle = threading.Event()
+            middle, stopped = threading.Event(), threading.Event()
             left = iter(range(imports))
-            proxy.on_request = lambda _, path, left=left, middle=middle: (
-                middle.set() if path.endswith("/import") and next(left, None) is None else None
-            )
+
+            def hold(_, path, left=left, middle=middle, stopped=stopped):
+                if path.endswith("/import") and next(left, None) is None:
+                    middle.set()
+                    stopped.wait(60)
+
+            proxy.on_request = hold
             process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
             )
@@ -239,6 +243,7 @@ def test_ctrl_c_in_the_middle_loses_nothing(studio, make_campaign):
             process.stdin.flush()
             assert middle.wait(240), (process.poll(), list(proxy.requests))
             os.kill(process.pid, signal.SIGINT)
+            stopped.set()
             assert "KeyboardInterrupt" in process.communicate(timeout=60)[1]
         proxy.wait_until_quiet()
         with open_workspace(folder) as workspace:
