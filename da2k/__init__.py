@@ -14,17 +14,20 @@ if TYPE_CHECKING:
     from da2k.depth import DepthKind, DepthMap
     from da2k.errors import Da2kError
     from da2k.evaluation.compare import compare
+    from da2k.evaluation.dense import DenseEvaluation, evaluate_dense
     from da2k.evaluation.evaluate import Evaluation, evaluate
     from da2k.images import Photo
     from da2k.models.registry import load_model
     from da2k.pairs import Pair, Point
-    from da2k.results import Result, read_result
+    from da2k.results import DenseResult, Result, read_result
 
 _HOMES = {
     "Benchmark": "da2k.datasets.da2k",
     "Da2kError": "da2k.errors",
     "DepthKind": "da2k.depth",
     "DepthMap": "da2k.depth",
+    "DenseEvaluation": "da2k.evaluation.dense",
+    "DenseResult": "da2k.results",
     "Evaluation": "da2k.evaluation.evaluate",
     "Pair": "da2k.pairs",
     "Photo": "da2k.images",
@@ -32,6 +35,7 @@ _HOMES = {
     "Result": "da2k.results",
     "compare": "da2k.evaluation.compare",
     "evaluate": "da2k.evaluation.evaluate",
+    "evaluate_dense": "da2k.evaluation.dense",
     "load_model": "da2k.models.registry",
     "open_benchmark": "da2k.datasets.benchmarks",
     "read_result": "da2k.results",
@@ -39,6 +43,7 @@ _HOMES = {
 
 __all__ = [  # noqa: RUF022 - the order of importance
     "evaluate",
+    "evaluate_dense",
     "compare",
     "open_benchmark",
     "load_model",
@@ -50,7 +55,9 @@ __all__ = [  # noqa: RUF022 - the order of importance
     "Point",
     "Benchmark",
     "Evaluation",
+    "DenseEvaluation",
     "Result",
+    "DenseResult",
     "Da2kError",
 ]
 

@@ -27,6 +27,16 @@ class DepthKind(StrEnum):
         """True for disparity, False for the three kinds of depth."""
         return self is DepthKind.AFFINE_DISPARITY
 
+    def why_not(self, other: "DepthKind") -> str | None:
+        """Why maps of this kind cannot become maps of the other; None if they can."""
+        if other is self or other in _ALLOWED[self]:
+            return None
+        if self is DepthKind.SCALE_INVARIANT_DEPTH:
+            return "its scale is unknown"
+        if self.larger_is_nearer is other.larger_is_nearer:
+            return "its scale and shift are unknown"
+        return "its shift is unknown, so 1/x of it is not the inverse up to a scale and a shift"
+
     @classmethod
     def parse(cls, text: str, where: str = "") -> "DepthKind":
         """The kind of this name; `where` begins the message if there is none.
@@ -95,8 +105,8 @@ class DepthMap:
         """
         if kind is self.kind:
             return self
-        if kind not in _ALLOWED[self.kind]:
-            raise BadInput(f"a map of kind {self.kind} cannot become {kind}: {_why_not(self.kind, kind)}")
+        if why_not := self.kind.why_not(kind):
+            raise BadInput(f"a map of kind {self.kind} cannot become {kind}: {why_not}")
         if kind is not DepthKind.AFFINE_DISPARITY:
             return DepthMap(self.values, kind)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -106,14 +116,6 @@ class DepthMap:
     def read_at(self, points: ArrayLike, image_size: tuple[int, int]) -> NDArray[np.float64]:
         """The values at pixels of the image; see `read_at`."""
         return read_at(self.values, points, image_size)
-
-
-def _why_not(have: DepthKind, want: DepthKind) -> str:
-    if have is DepthKind.SCALE_INVARIANT_DEPTH:
-        return "its scale is unknown"
-    if have.larger_is_nearer is want.larger_is_nearer:
-        return "its scale and shift are unknown"
-    return "its shift is unknown, so 1/x of it is not the inverse up to a scale and a shift"
 
 
 def read_at(values: NDArray[Any], points: ArrayLike, image_size: tuple[int, int]) -> NDArray[np.float64]:

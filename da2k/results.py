@@ -1,12 +1,14 @@
 """What an evaluation yields: counts, accuracies and everything needed to know what was measured.
 
-A result on disk is a JSON file (`Result`) beside a Parquet file with one row per pair.
+A result on disk is a JSON file beside a Parquet file of rows: `Result`, one row a pair, for benchmarks of pairs, and
+`DenseResult`, one row an image, for measured depth.
 """
 
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import from_json
 
 from da2k.depth import DepthKind
 from da2k.errors import BadInput
@@ -167,8 +169,87 @@ class Result(_Record):
         return self
 
 
+class FramesRecord(_Record):
+    """Which frames were scored. `digest` is over dataset, reader and list; `partial` if not all that are demanded."""
+
+    name: str
+    reader: str
+    digest: Digest
+    partial: bool = False
+    own_list: bool = False
+
+
+class Images(_Record):
+    """How many images there are. `expected` is what the protocol demands; failed ones are in no mean."""
+
+    expected: Count
+    scored: Count
+    failed: Count = 0
+    absent: Count = 0
+
+
+class Mean(_Record):
+    """The mean of a metric over the scored images, and its bootstrap interval by image."""
+
+    mean: float
+    interval: tuple[float, float]
+
+
+class DenseResult(_Record):
+    """One model against measured depth.
+
+    Attributes:
+        metrics: by name, in the protocol's order; empty if no image could be scored. The names say space and formula;
+            see `da2k.metrics.dense.METRICS`.
+        level: of the intervals.
+        resamples: of the bootstrap.
+        clamped: share of pixels, mean over images, at which the aligned prediction was limited by floor or range.
+    """
+
+    schema_version: Literal[1]
+    benchmark: FramesRecord
+    protocol: ProtocolRecord
+    model: ModelRecord
+    run: Run
+    images: Images
+    metrics: dict[str, Mean]
+    level: Share
+    method: Literal["bootstrap by image"] = "bootstrap by image"
+    resamples: Count
+    clamped: Share
+    failures: list[Failure] = []
+    warnings: list[str] = []
+    rows: Rows | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if len(self.failures) != self.images.failed:
+            raise ValueError(f"images.failed is {self.images.failed}, and {len(self.failures)} failures are named")
+        if bool(self.metrics) is not bool(self.images.scored):
+            raise ValueError("metrics are there if, and only if, images were scored")
+        whole = self.images.scored + self.images.failed == self.images.expected
+        if not self.benchmark.partial and not whole:
+            raise ValueError(f"images: scored and failed ones are not the expected {self.images.expected}")
+        for name, metric in self.metrics.items():
+            if not metric.interval[0] <= metric.mean <= metric.interval[1]:
+                raise ValueError(f"metrics.{name}: the mean {metric.mean} is not in its interval")
+        return self
+
+
 def read_result(path: str | Path) -> Result:
-    """Read a result file.
+    """Read a result on pairs.
+
+    Raises:
+        BadInput: the file is missing, is no such result, or contradicts itself; the message names the field.
+    """
+    found = read_any_result(path)
+    if isinstance(found, DenseResult):
+        raise BadInput(f"{path}: is a result on {found.benchmark.name}, and one on pairs of points is needed")
+    return found
+
+
+def read_any_result(path: str | Path) -> Result | DenseResult:
+    """Read a result of either sort.
 
     Raises:
         BadInput: the file is missing, is no result, or contradicts itself; the message names the field.
@@ -178,8 +259,13 @@ def read_result(path: str | Path) -> Result:
     except OSError as e:
         raise BadInput(f"{path}: {e.strerror or e}") from None
     try:
-        return Result.model_validate_json(text)
+        content = from_json(text)
+        kind = DenseResult if isinstance(content, dict) and "metrics" in content else Result
+        return kind.model_validate_json(text)
     except ValidationError as e:
         first = e.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "(whole file)"
-        raise BadInput(f"{path}: {field}: {first['msg']}; is this a file written by da2k evaluate?") from None
+        message = first["msg"]
+    except ValueError as e:
+        field, message = "(whole file)", str(e)
+    raise BadInput(f"{path}: {field}: {message}; is this a file written by da2k evaluate?")

@@ -1,6 +1,7 @@
 """Fixtures shared by all tests."""
 
 import json
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,10 @@ from hypothesis import settings
 from PIL import Image
 
 from da2k.pairs import SCENARIOS
+
+# A shell's background job ignores Ctrl-C, and so would every process that a test starts and then interrupts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Times are noisy on small machines; a slow example is no failure.
 settings.register_profile("da2k", deadline=None)

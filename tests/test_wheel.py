@@ -28,6 +28,7 @@ def test_the_wheel_holds_its_data_and_nothing_else(wheel):
         "data_manifest.yaml",
         "models/zoo.yaml",
         "protocols/da2k.yaml",
+        "protocols/dav2-table2.yaml",
         "annotation/GUIDELINES.md",
         "annotation/interfaces/pairs.xml",
         "annotation/interfaces/photos.xml",

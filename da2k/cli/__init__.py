@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 import da2k
-from da2k.cli import annotate, build, data, demo, models, score
+from da2k.cli import annotate, build, data, demo, evaluate, models, protocols, score
 from da2k.errors import Da2kError
 
 _INTERRUPTED = 130
@@ -25,12 +25,13 @@ app = typer.Typer(
     help="Score depth models on depth-ordering benchmarks such as DA-2K.",
 )
 app.command()(demo.demo)
-app.command()(score.evaluate)
+app.command()(evaluate.evaluate)
 app.command()(score.predict)
 app.command()(score.compare)
 app.add_typer(build.app, name="build")
 app.add_typer(annotate.app, name="annotate")
 app.add_typer(models.app, name="models")
+app.add_typer(protocols.app, name="protocols")
 app.add_typer(data.app, name="data")
 
 

@@ -4,9 +4,13 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from da2k.datasets.fetch import Holding
+    from da2k.datasets.manifest import Dataset
 
 app = typer.Typer(help="The benchmarks' files.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -30,7 +34,10 @@ def list_datasets(json: Json = False, manifest: Manifest = None) -> None:
 
     held = holdings(manifest)
     if json:
-        rows = [{**h.dataset.model_dump(mode="json"), "here": h.here, "folder": str(h.folder)} for h in held]
+        rows = [
+            {**h.dataset.model_dump(mode="json"), "here": h.here, "lists_here": h.lists, "folder": str(h.folder)}
+            for h in held
+        ]
         typer.echo(dumps(rows, indent=1, ensure_ascii=False))
         return
     print_table(
@@ -38,18 +45,17 @@ def list_datasets(json: Json = False, manifest: Manifest = None) -> None:
         [
             [
                 h.dataset.id,
-                str(h.dataset.expected.images) if h.dataset.expected else "",
+                _images(h.dataset),
                 str(h.dataset.expected.pairs) if h.dataset.expected else "",
                 "" if h.dataset.size is None else _size(h.dataset.size),
                 h.dataset.licence,
-                "yes" if h.here else "no",
+                "yes" if h.here else "list only" if h.lists else "no",
             ]
             for h in held
         ],
     )
     for h in held:
-        where = h.folder if h.here else f"not here; get it with: da2k data fetch {h.dataset.id}"
-        typer.echo(f"{h.dataset.id}: {where}")
+        typer.echo(f"{h.dataset.id}: {_where(h)}")
 
 
 @app.command()
@@ -63,9 +69,15 @@ def fetch(
             help="Download anew, replace what is here, and accept a file that differs from the one first fetched.",
         ),
     ] = False,
+    lists: Annotated[
+        bool,
+        typer.Option("--lists", help="Fetch no more than the lists of frames, for data that lies elsewhere (--root)."),
+    ] = False,
     manifest: Manifest = None,
 ) -> None:
     """Download, unpack and check a dataset, and print its folder. An interrupted fetch is carried on.
+
+    Where people must register or unpack, what can be had is fetched, and what is left to do is said.
 
     Example: da2k data fetch da2k
     """
@@ -73,7 +85,13 @@ def fetch(
 
     with _progress() as show:
         folder = run(
-            name, manifest=manifest, replace=replace, accept_changed=accept_changed, progress=show, say=_remark
+            name,
+            manifest=manifest,
+            replace=replace,
+            accept_changed=accept_changed,
+            lists_only=lists,
+            progress=show,
+            say=_remark,
         )
     typer.echo(folder)
 
@@ -83,18 +101,27 @@ def verify(
     name: Annotated[
         str | None, typer.Argument(help="A dataset; default: all that are here.", show_default=False)
     ] = None,
+    root: Annotated[
+        Path | None, typer.Option(help="Where the dataset lies, if not where fetch puts it.", show_default=False)
+    ] = None,
     json: Json = False,
     manifest: Manifest = None,
 ) -> None:
     """Check checksums, counts and files of the datasets here. Exit code 1 if anything is wrong.
 
-    Example: da2k data verify da2k
+    Of images with measured depth, the list is compared with the files and a few are decoded.
+
+    Example: da2k data verify kitti --root /data/kitti
     """
     from json import dumps
 
     from da2k.datasets.fetch import verify_all
 
-    problems = verify_all(name, manifest=manifest)
+    if root is not None and name is None:
+        raise typer.BadParameter(
+            "say which dataset lies there: da2k data verify NAME --root FOLDER", param_hint="--root"
+        )
+    problems = verify_all(name, root, manifest=manifest, say=_remark)
     if json:
         typer.echo(dumps(problems, indent=1, ensure_ascii=False))
     else:
@@ -104,6 +131,22 @@ def verify(
             typer.echo("no dataset is here; get one with: da2k data fetch NAME")
     if any(problems.values()):
         raise typer.Exit(1)
+
+
+def _images(dataset: "Dataset") -> str:
+    """How many images count: those with pairs, or those with measured depth."""
+    if dataset.expected is not None:
+        return str(dataset.expected.images)
+    return str(sum(each.scored for each in dataset.lists)) if dataset.lists else ""
+
+
+def _where(held: "Holding") -> str:
+    if held.here:
+        return str(held.folder)
+    remedy = f"da2k data fetch {held.dataset.id}"
+    if held.lists:
+        return f"{held.folder} has its list only; what is left to do is said by: {remedy}"
+    return f"not here; get it with: {remedy}"
 
 
 def _remark(line: str) -> None:

@@ -1,4 +1,4 @@
-"""`da2k evaluate`, `predict` and `compare`."""
+"""`da2k predict` and `compare`, and the options that they share with `da2k evaluate`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -8,7 +8,7 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from da2k.results import Failure, Result
+    from da2k.results import Failure
 
 Model = Annotated[
     str,
@@ -42,70 +42,13 @@ Partial = Annotated[
     typer.Option(
         "--partial",
         help="Accept an incomplete copy of a named benchmark. The result says so; pairs whose image is absent "
-        "count as invalid.",
+        "count as invalid; of measured depth, the frames that are here are scored.",
     ),
 ]
-
-
-def evaluate(
-    model: Model,
-    benchmark: Annotated[
-        str, typer.Option(help="A name from `da2k data list`, or a folder with annotations.json and images/.")
-    ],
-    out: Annotated[
-        Path | None, typer.Option(help="The result file; default: results/<benchmark>/<model>.json.")
-    ] = None,
-    protocol: Annotated[str, typer.Option(help="The scoring rules.")] = "da2k",
-    model_option: ModelOption = [],  # noqa: B006 - typer copies it
-    device: Device = "auto",
-    batch_size: BatchSize = "1",
-    dtype: Dtype = None,
-    root: Root = None,
-    partial: Partial = False,
-    replace: Annotated[
-        bool, typer.Option("--replace", help="Let the result replace one of another model or benchmark.")
-    ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON instead of tables.")] = False,
-) -> None:
-    """Score a model on a benchmark.
-
-    Prints accuracy per scenario and overall, with 95 % intervals, and writes the result and its per-pair rows. A
-    run that was interrupted is carried on by the same command. Exit code 1 if any pair could not be judged.
-
-    Example: da2k evaluate depth-anything-v2-small --benchmark da2k
-    """
-    from da2k.cli.progress import progress
-    from da2k.cli.tables import print_result
-    from da2k.datasets.benchmarks import open_benchmark
-    from da2k.evaluation.evaluate import evaluate as run
-    from da2k.models.registry import load_model
-
-    at_once = parse_batch_size(batch_size)
-    labels = open_benchmark(benchmark, root=root, partial=partial)
-    loaded = load_model(model, _options(model_option, dtype), device)
-    target = out or Path("results") / _slug(labels.name) / f"{_slug(loaded.record.name)}.json"
-    with progress(loaded.record.name) as show:
-        evaluation = run(
-            loaded,
-            labels,
-            protocol=protocol,
-            batch_size=at_once,
-            out=target,
-            replace=replace,
-            resume=True,
-            progress=show,
-        )
-    result = evaluation.result
-    if json:
-        typer.echo(result.model_dump_json(indent=1))
-    else:
-        typer.echo(_headline(result))
-        print_result(result)
-        typer.echo(_footline(result))
-        typer.echo(f"result: {target}")
-    for warning in result.warnings:
-        _warn(warning)
-    _show_failures(result.failures)
+OwnList = Annotated[
+    Path | None,
+    typer.Option("--list", help="For measured depth: a list of other frames, in the format of the dataset's own."),
+]
 
 
 def predict(
@@ -123,6 +66,13 @@ def predict(
     dtype: Dtype = None,
     root: Root = None,
     partial: Partial = False,
+    protocol: Annotated[
+        str | None,
+        typer.Option(
+            help="For measured depth (kitti, …): the protocol that crops the images and may ask for flip-TTA."
+        ),
+    ] = None,
+    own_list: OwnList = None,
 ) -> None:
     """Write a model's depth maps to a folder.
 
@@ -136,7 +86,7 @@ def predict(
     from da2k.models.registry import load_model
 
     at_once = parse_batch_size(batch_size)
-    loaded = load_model(model, _options(model_option, dtype), device)
+    loaded = load_model(model, model_options(model_option, dtype), device)
     with progress(loaded.record.name) as show:
         done = run(
             loaded,
@@ -144,14 +94,16 @@ def predict(
             out,
             root=root,
             partial=partial,
+            protocol=protocol,
+            own_list=own_list,
             batch_size=at_once,
             preview=preview,
-            say=_warn,
+            say=warn,
             progress=show,
         )
     earlier = f", {done.resumed} were there already" if done.resumed else ""
     typer.echo(f"{done.written} maps written to {done.folder}{earlier}")
-    _show_failures(done.failures)
+    show_failures(done.failures)
 
 
 def compare(
@@ -160,26 +112,38 @@ def compare(
 ) -> None:
     """Is one model really better than another?
 
-    Exact McNemar tests on the same pairs, overall and per scenario, for every two results. The overall
-    p-value is a single test; those of the scenarios are also corrected for testing all of them (Holm).
-    Differences are called separable at 5 %.
+    On pairs: exact McNemar tests on the same pairs, overall and per scenario, for every two results. The overall
+    p-value is a single test; those of the scenarios are also corrected for testing all of them (Holm). Against
+    measured depth: the mean difference over the same images, with its bootstrap interval and a sign-flip test, each
+    metric corrected for testing all (Holm). Differences are called separable at 5 %.
 
     Example: da2k compare results/da2k/a.json results/da2k/b.json
     """
     from dataclasses import asdict
     from json import dumps
 
+    from da2k.cli.dense_tables import print_dense_comparison
     from da2k.cli.tables import print_comparison
-    from da2k.evaluation.compare import compare as run
+    from da2k.evaluation.compare import compare as compare_pairs
+    from da2k.evaluation.dense.compare import compare_dense
+    from da2k.results import DenseResult, read_any_result
 
-    tests = run(results)
+    if isinstance(read_any_result(results[0]), DenseResult):
+        means = compare_dense(results)
+        if json:
+            typer.echo(dumps([{**asdict(m), "separable": m.separable, "better": m.better} for m in means], indent=1))
+        else:
+            print_dense_comparison(means)
+        return
+    tests = compare_pairs(results)
     if json:
         typer.echo(dumps([{**asdict(test), "separable": test.separable} for test in tests], indent=1))
     else:
         print_comparison(tests)
 
 
-def _warn(line: str) -> None:
+def warn(line: str) -> None:
+    """Say something on stderr that is no error."""
     typer.echo(f"warning: {line}", err=True)
 
 
@@ -192,7 +156,8 @@ def parse_batch_size(text: str) -> 'Literal["auto"] | int':
     return int(text)
 
 
-def _options(pairs: list[str], dtype: str | None) -> dict[str, str]:
+def model_options(pairs: list[str], dtype: str | None) -> dict[str, str]:
+    """What --model-option and --dtype say; anything else than key=value is wrong usage."""
     options = {} if dtype is None else {"dtype": dtype}
     for pair in pairs:
         key, equals, value = pair.partition("=")
@@ -204,29 +169,7 @@ def _options(pairs: list[str], dtype: str | None) -> dict[str, str]:
     return options
 
 
-def _slug(name: str) -> str:
-    """A file name for a name."""
-    kept = "".join(c if c.isalnum() or c in "-_." else "-" for c in name)
-    return kept.strip("-.").encode()[:120].decode(errors="ignore") or "unnamed"
-
-
-def _headline(result: "Result") -> str:
-    benchmark = result.benchmark
-    whole = "partial copy, " if benchmark.partial else ""
-    return (
-        f"{result.model.name} [{result.model.kind or 'kind unknown'}] on {benchmark.name}: {whole}"
-        f"{benchmark.images} images, {benchmark.pairs} pairs, protocol {result.protocol.name}"
-    )
-
-
-def _footline(result: "Result") -> str:
-    run = result.run
-    rate = f", {run.images_per_second:.1f} images/s" if run.images_per_second else ""
-    resumed = f", {run.images_resumed} images from an earlier run" if run.images_resumed else ""
-    return f"{run.seconds:.1f} s on {run.device}, {run.dtype}{rate}{resumed}"
-
-
-def _show_failures(failures: "Sequence[Failure]") -> None:
+def show_failures(failures: "Sequence[Failure]") -> None:
     """Name the images that failed, on stderr, and leave with exit code 1 if there are any."""
     by_reason: dict[str, list[str]] = {}
     for failure in failures:

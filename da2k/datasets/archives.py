@@ -2,11 +2,8 @@
 
 import copy
 import os
-import re
-import shutil
 import stat
 import struct
-import unicodedata
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -17,38 +14,16 @@ from pathlib import Path
 from typing import BinaryIO
 
 from da2k.datasets.disk import Progress, locked, require_space, silent
+from da2k.datasets.unpacking import ALLOWED, BadArchive, Limits, appearing, collision, is_clutter, name_fault
 from da2k.errors import BadInput
+
+__all__ = ["BadArchive", "Limits", "Member", "damaged_files", "extract_zip", "read_members"]
 
 _UTF8_NAME = 0x800
 _ENCRYPTED = 0x1 | 0x40 | 0x2000
 _LOCAL_HEADER = 30
 _IN_ZIP64_RECORD = 0xFFFFFFFF
 _PIECE = 1 << 20
-
-
-class BadArchive(BadInput):
-    """The archive is damaged or not one that may be unpacked."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What an archive may hold.
-
-    Attributes:
-        entries: files and folders.
-        total_bytes: bytes of all files, unpacked.
-        ratio: unpacked to packed size of one file; looked at from `ratio_from` bytes unpacked.
-        path_bytes, part_bytes: length of a path, and of one name in it, as UTF-8.
-        depth: folders in folders.
-    """
-
-    entries: int = 100_000
-    total_bytes: int = 1 << 37
-    ratio: float = 150
-    ratio_from: int = 1 << 20
-    path_bytes: int = 1000
-    part_bytes: int = 255
-    depth: int = 32
 
 
 @dataclass(frozen=True)
@@ -64,7 +39,7 @@ class Member:
 def extract_zip(
     archive: Path,
     into: Path,
-    limits: Limits = Limits(),
+    limits: Limits = ALLOWED,
     *,
     replace: bool = False,
     progress: Progress | None = None,
@@ -86,27 +61,12 @@ def extract_zip(
     """
     with locked(into), _opened(archive, limits) as file:
         members = _members(file, archive, limits)
-        if into.is_symlink() or into.is_file() or (not replace and into.is_dir() and any(into.iterdir())):
-            raise BadInput(f"{into}: is there already; remove it first")
-        temporary, former = (into.with_name(f".{into.name}.{what}") for what in ("unpacking", "replaced"))
-        try:
-            for leftover in (temporary, former):
-                if leftover.exists():
-                    shutil.rmtree(leftover)
+        with appearing(into, replace=replace) as temporary:
             require_space(into.parent, sum(member.size for member in members))
-            temporary.mkdir()
             _write_all(file, archive, members, temporary, progress or silent)
-            if into.exists():
-                into.rename(former)
-            temporary.rename(into)
-            shutil.rmtree(former, ignore_errors=True)
-        except OSError as e:
-            raise BadInput(f"{into}: cannot be written ({e.strerror or e})") from None
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
 
 
-def read_members(archive: Path, limits: Limits = Limits()) -> list[Member]:
+def read_members(archive: Path, limits: Limits = ALLOWED) -> list[Member]:
     """The files that unpacking gives, in the archive's order.
 
     Raises:
@@ -197,12 +157,12 @@ def _members(file: zipfile.ZipFile, archive: Path, limits: Limits) -> list[Membe
         name = _name(info)
         is_folder = name.endswith("/")
         path = name.removesuffix("/")
-        fault = _name_fault(path, limits) or _content_fault(info, is_folder, limits)
-        fault = fault or ("stands twice" if path in stated else _collision(path, is_folder, seen))
+        fault = name_fault(path, limits) or _content_fault(info, is_folder, limits)
+        fault = fault or ("stands twice" if path in stated else collision(path, is_folder, seen))
         if fault:
             raise BadArchive(f"{archive}: entry {name!r} {fault}; nothing was unpacked")
         stated.add(path)
-        if not is_folder and not _is_clutter(path):
+        if not is_folder and not is_clutter(path):
             members.append(Member(path, info.file_size, info.CRC, info))
     total = sum(info.file_size for info in infos)
     if total > limits.total_bytes:
@@ -224,27 +184,6 @@ def _name(info: zipfile.ZipInfo) -> str:
         return info.orig_filename
 
 
-def _name_fault(path: str, limits: Limits) -> str | None:
-    parts = path.split("/")
-    if any(c < " " or c == "\x7f" for c in path):
-        return "has a control character in its name"
-    if "\\" in path:
-        return "has a backslash in its name"
-    if path.startswith("/"):
-        return "is an absolute path"
-    if any(re.match("[A-Za-z]:", part) for part in parts):
-        return "has a drive letter in its name"
-    if ".." in parts:
-        return "leaves the folder"
-    if not all(part.strip(". ") for part in parts):
-        return "has an empty part in its name"
-    if len(path.encode()) > limits.path_bytes or max(len(part.encode()) for part in parts) > limits.part_bytes:
-        return "has too long a name"
-    if len(parts) > limits.depth:
-        return f"is nested deeper than {limits.depth} folders"
-    return None
-
-
 def _content_fault(info: zipfile.ZipInfo, is_folder: bool, limits: Limits) -> str | None:
     kind = stat.S_IFMT(info.external_attr >> 16)
     if kind == stat.S_IFLNK:
@@ -260,28 +199,6 @@ def _content_fault(info: zipfile.ZipInfo, is_folder: bool, limits: Limits) -> st
     if info.file_size >= limits.ratio_from and info.file_size > limits.ratio * info.compress_size:
         return f"would grow more than {limits.ratio:g} times, from {info.compress_size:,} to {info.file_size:,} bytes"
     return None
-
-
-def _collision(path: str, is_folder: bool, seen: dict[str, tuple[str, bool]]) -> str | None:
-    """Whether the path or a folder above it would fall together with another one on some file system."""
-    parts = path.split("/")
-    for depth in range(1, len(parts) + 1):
-        prefix = "/".join(parts[:depth])
-        entry = (prefix, is_folder or depth < len(parts))
-        former = seen.setdefault(_folded(prefix), entry)
-        if former[0] != prefix:
-            return f"differs from {former[0]!r} only in case or Unicode form"
-        if former != entry:
-            return f"makes {prefix!r} both a file and a folder"
-    return None
-
-
-def _folded(path: str) -> str:
-    return unicodedata.normalize("NFD", unicodedata.normalize("NFD", path).casefold())
-
-
-def _is_clutter(path: str) -> bool:
-    return not {"__MACOSX", ".DS_Store"}.isdisjoint(path.split("/"))
 
 
 def _write_all(file: zipfile.ZipFile, archive: Path, members: list[Member], folder: Path, progress: Progress) -> None:

@@ -9,7 +9,8 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from da2k.errors import BadInput, did_you_mean
-from da2k.files import home
+from da2k.files import home, load_yaml
+from da2k.protocols.dense import Reader
 from da2k.results import Count, Digest
 
 
@@ -44,7 +45,8 @@ class File(_Entry):
     Attributes:
         sha256, bytes: None where nobody published them; the first fetch then pins what it saw.
         approximate_bytes: for listings only.
-        unpack: the file is a zip archive whose content is the data.
+        unpack: the file is a .zip or .tar.gz archive whose content is the data.
+        top_folder: the folder in a .tar.gz that holds all of it; its name is left out.
     """
 
     url: WebAddress
@@ -53,12 +55,55 @@ class File(_Entry):
     bytes: Count | None = None
     approximate_bytes: Count | None = None
     unpack: bool = False
+    top_folder: FileName | None = None
 
     @model_validator(mode="after")
     def _unpackable(self) -> Self:
-        if self.unpack and not self.name.lower().endswith(".zip"):
-            raise ValueError(f'unpack is for .zip files, and the name is "{self.name}"')
+        if self.unpack and not self.name.lower().endswith((".zip", ".tar.gz")):
+            raise ValueError(f'unpack is for .zip and .tar.gz files, and the name is "{self.name}"')
+        if self.top_folder and not (self.unpack and self.is_tar):
+            raise ValueError("top_folder is for .tar.gz files that are unpacked")
         return self
+
+    @property
+    def is_tar(self) -> bool:
+        """Whether it is a .tar.gz archive."""
+        return self.name.lower().endswith(".tar.gz")
+
+    @property
+    def stem(self) -> str:
+        """The name without the ending of its kind."""
+        return self.name[: -len(".tar.gz")] if self.is_tar else Path(self.name).stem
+
+
+class FrameList(_Entry):
+    """The list of the frames that count, one a row: image, measured depth, and what more the dataset needs.
+
+    Attributes:
+        sha256, bytes: of the file; a list of another content is another benchmark.
+        rows: lines of the list.
+        frames: rows that name measured depth; None where all do.
+        readers: how frames of this list are read (see `da2k.protocols.dense.Reader`); any one of them may be here.
+    """
+
+    url: WebAddress
+    name: FileName
+    sha256: Digest
+    rows: Count
+    bytes: Count | None = None
+    frames: Count | None = None
+    readers: tuple[Reader, ...] = ()
+
+    @model_validator(mode="after")
+    def _no_more_than_rows(self) -> Self:
+        if self.scored > self.rows:
+            raise ValueError(f"frames = {self.frames} is more than rows = {self.rows}")
+        return self
+
+    @property
+    def scored(self) -> int:
+        """How many frames have measured depth."""
+        return self.rows if self.frames is None else self.frames
 
 
 class Expected(_Entry):
@@ -100,7 +145,9 @@ class Dataset(_Entry):
         licence: an SPDX identifier, or `LicenseRef-…` together with `licence_url`.
         licence_evidence: where and when that licence was stated, and what it leaves open.
         revision: the release, commit or branch that the files' addresses name.
+        lists: which frames count, where depth is measured at every pixel.
         files: what is fetched; empty where people must register, and then `instructions` says how.
+        instructions: what is left to people; `{folder}` stands for the dataset's folder.
         folder_names: names of folders under which copies of it are known.
         expected: the counts of a whole copy, for ordering benchmarks.
     """
@@ -117,6 +164,7 @@ class Dataset(_Entry):
     revision: str
     used_for: str
     folder_names: tuple[str, ...] = ()
+    lists: tuple[FrameList, ...] = ()
     files: tuple[File, ...] = ()
     instructions: str | None = None
     expected: Expected | None = None
@@ -127,7 +175,7 @@ class Dataset(_Entry):
             raise ValueError("a LicenseRef licence needs licence_url, the address of its text")
         if not self.files and not self.instructions:
             raise ValueError("a dataset without files needs instructions that say how to get it")
-        names = Counter(file.name.casefold() for file in self.files)
+        names = Counter([each.name.casefold() for each in self.lists] + [each.name.casefold() for each in self.files])
         if names and max(names.values()) > 1:
             raise ValueError(f'two files are called "{names.most_common(1)[0][0]}"')
         return self
@@ -199,7 +247,7 @@ def parse_yaml(path: Path, kind: type[EntryT]) -> EntryT:
         BadInput: the file is missing, is no YAML, or has a wrong field, which the message names.
     """
     try:
-        return kind.model_validate(yaml.safe_load(path.read_bytes()))
+        return kind.model_validate(load_yaml(path.read_bytes()))
     except OSError as e:
         raise BadInput(f"{path}: {e.strerror or e}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as e:

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from da2k.errors import BadInput
+from da2k.evaluation.comparable import name_models, read_comparable, require_from_rows
 from da2k.evaluation.rows import read_rows
 from da2k.metrics.intervals import holm, mcnemar_exact
 from da2k.metrics.ordering import Outcome, count_outcomes, summarise
 from da2k.pairs import scenario_order
-from da2k.results import Result, read_result
+from da2k.results import Result
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,29 +67,11 @@ def compare(paths: Sequence[str | Path]) -> list[PairedTest]:
     Raises:
         BadInput: fewer than two results, a damaged one, or results of different benchmarks or protocols.
     """
-    if len(paths) < 2:
-        raise BadInput("a comparison needs two results or more")
-    files = [Path(path) for path in paths]
-    if len({file.resolve() for file in files}) < len(files):
-        raise BadInput("a result is given twice; a model cannot be compared with itself")
-    results = [read_result(file) for file in files]
-    for file, result in zip(files[1:], results[1:], strict=True):
-        _same_work(files[0], results[0], file, result)
-    rows = [_checked_rows(result, file) for result, file in zip(results, files, strict=True)]
-    names = _names(results, files)
-    return [test for i, j in combinations(range(len(files)), 2) for test in _test(names[i], names[j], rows[i], rows[j])]
-
-
-def _same_work(first_file: Path, first: Result, file: Path, result: Result) -> None:
-    for what, ours, theirs in (
-        ("benchmark", first.benchmark.digest, result.benchmark.digest),
-        ("protocol", first.protocol.digest, result.protocol.digest),
-    ):
-        if ours != theirs:
-            raise BadInput(
-                f"{file}: field {what}.digest differs from that of {first_file}: the two were not scored on the same "
-                f"{what}; evaluate both again"
-            )
+    results = read_comparable(paths, Result)
+    rows = [_checked_rows(result, file) for file, result in results.items()]
+    names = name_models(results.values(), results)
+    couples = combinations(range(len(rows)), 2)
+    return [test for i, j in couples for test in _test(names[i], names[j], rows[i], rows[j])]
 
 
 def _checked_rows(result: Result, file: Path) -> "pd.DataFrame":
@@ -102,25 +85,15 @@ def _checked_rows(result: Result, file: Path) -> "pd.DataFrame":
     counts = {str(name): count_outcomes(Outcome(outcome) for outcome in part) for name, part in outcomes}
     overall, accuracy, scenarios = summarise(counts, result.accuracy.level)
     kinds = set(rows["kind"].dropna())
-    for field, stated, found in (
+    fields = (
         ("counts", result.counts, overall),
         ("scenarios", result.scenarios, scenarios),
-        ("accuracy.macro", round(result.accuracy.macro, 9), round(accuracy.macro, 9)),
-        ("accuracy.interval", _rounded(result.accuracy.interval), _rounded(accuracy.interval)),
+        ("accuracy.macro", result.accuracy.macro, accuracy.macro),
+        ("accuracy.interval", result.accuracy.interval, accuracy.interval),
         ("model.kind", {result.model.kind} if result.model.kind and kinds else kinds, kinds),
-    ):
-        if stated != found:
-            raise BadInput(f"{file}: field {field} does not follow from its rows; evaluate the model again")
+    )
+    require_from_rows(file, fields)
     return rows
-
-
-def _rounded(bounds: tuple[float, float]) -> tuple[float, ...]:
-    return tuple(round(bound, 9) for bound in bounds)
-
-
-def _names(results: Sequence[Result], files: Sequence[Path]) -> list[str]:
-    names = [result.model.name for result in results]
-    return names if len(set(names)) == len(names) else [str(file.with_suffix("")) for file in files]
 
 
 def _test(a: str, b: str, rows_a: "pd.DataFrame", rows_b: "pd.DataFrame") -> list[PairedTest]:

@@ -14,12 +14,13 @@ from da2k.evaluation.inference import BatchSize
 from da2k.evaluation.journal import Journal
 from da2k.evaluation.provenance import Stopwatch, fingerprint
 from da2k.evaluation.readings import read_pairs
-from da2k.evaluation.rows import JudgedImage, judge, make_rows, require_free, save_result
+from da2k.evaluation.rows import COLUMNS, JudgedImage, judge, make_rows
+from da2k.evaluation.saving import require_free, save_result
 from da2k.evaluation.summary import summarise_run
 from da2k.models import Model
 from da2k.models.python import Aspect, PythonModel, as_model
 from da2k.models.registry import load_model
-from da2k.protocols import load_protocol
+from da2k.protocols import ordering_protocol
 from da2k.results import Counts, ModelRecord, Result, Scenario
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class Evaluation:
 
     def save(self, path: str | Path) -> Result:
         """Write the result as JSON, and its rows as Parquet beside it."""
-        return save_result(self.result, self._rows, Path(path))
+        return save_result(self.result, self._rows, COLUMNS, Path(path))
 
 
 def evaluate(
@@ -126,8 +127,8 @@ def evaluate(
     >>> 0 < score.accuracy < 1, score.counts.invalid, len(score.result.scenarios)
     (True, 0, 8)
     """
-    _check_arguments(model, kind, model_options, batch_size)
-    rules = load_protocol(protocol)
+    check_arguments(model, kind, model_options, batch_size)
+    rules = ordering_protocol(protocol)
     labels = benchmark
     if not isinstance(labels, Benchmark):
         labels = open_benchmark(labels, root=root, partial=partial)
@@ -136,12 +137,12 @@ def evaluate(
     target = None if out is None else Path(out)
     watch = Stopwatch()
     if target is not None and not replace:
-        require_free(target, scored.record, labels)
+        require_free(target, scored.record, labels.digest)
     judged: list[JudgedImage] = []
     remarks: list[str] = []
     stated = [f"{pair.id} {tuple(pair.closer_point)}" for pair in labels.pairs]
     known = isinstance(model, str) if resume is None else resume
-    with Journal(_journal_path(target, scored, known), fingerprint(scored, stated, batch_size)) as journal:
+    with Journal(journal_path(target, scored, known), fingerprint(scored, stated, batch_size)) as journal:
         for reading in read_pairs(scored, labels, photos, journal, batch_size, remarks.append):
             judged.append(JudgedImage(reading, labels.by_image[reading.image], judge(reading)))
             if progress and not reading.resumed:
@@ -151,13 +152,18 @@ def evaluate(
         result = summarise_run(scored, labels, rules, judged, watch, remarks)
         rows = make_rows(judged)
         if target is not None:
-            result = save_result(result, rows, target)
+            result = save_result(result, rows, COLUMNS, target)
         if all(image.reading.failure is None for image in judged):
             journal.finish()
     return Evaluation(result, rows)
 
 
-def _check_arguments(model: Any, kind: object, model_options: object, batch_size: BatchSize) -> None:
+def check_arguments(model: Any, kind: object, model_options: object, batch_size: BatchSize) -> None:
+    """Check that the arguments of an evaluation go together.
+
+    Raises:
+        BadInput: one does not fit the model, or is out of range.
+    """
     if isinstance(getattr(model, "record", None), ModelRecord) and kind is not None:
         raise BadInput(f"kind= is for models that do not say it; this one is {model.record.kind}")
     if isinstance(model, str) and kind is not None:
@@ -168,7 +174,7 @@ def _check_arguments(model: Any, kind: object, model_options: object, batch_size
         raise BadInput(f'batch_size={batch_size}: must be "auto", or 1 or more')
 
 
-def _journal_path(out: Path | None, model: Model, known: bool) -> Path | None:
+def journal_path(out: Path | None, model: Model, known: bool) -> Path | None:
     """Where progress is kept: beside the result, if nothing can have changed the model unseen."""
     if out is None or not known or (isinstance(model, PythonModel) and model.record.weights_digest is None):
         return None

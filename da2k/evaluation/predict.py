@@ -2,8 +2,9 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial as bound
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
@@ -12,8 +13,10 @@ import numpy as np
 from da2k.datasets.benchmarks import open_benchmark
 from da2k.datasets.da2k import ANNOTATIONS, locate
 from da2k.datasets.manifest import load_manifest
+from da2k.datasets.open_frames import open_frames
 from da2k.depth import DepthMap
 from da2k.errors import BadInput
+from da2k.evaluation.dense.inputs import open_input, prepare_model
 from da2k.evaluation.inference import BatchSize, reason, run_model
 from da2k.evaluation.journal import Journal
 from da2k.evaluation.preview import write_preview
@@ -22,6 +25,8 @@ from da2k.files import write_atomically
 from da2k.images import Photo
 from da2k.models import Model
 from da2k.models.declaration import DECLARATION, Declaration, read_declaration, write_declaration
+from da2k.protocols import dense_protocol
+from da2k.protocols.dense import BENCHMARKS
 from da2k.results import Failure
 
 PREVIEWS = "previews"
@@ -47,6 +52,8 @@ def predict(
     *,
     root: Path | None = None,
     partial: bool = False,
+    protocol: str | None = None,
+    own_list: Path | None = None,
     batch_size: BatchSize = 1,
     preview: bool = False,
     say: Callable[[str], None] | None = None,
@@ -59,6 +66,8 @@ def predict(
         images: a benchmark by name or folder, a folder of photographs, or one photograph.
         out: the predictions folder. An interrupted run into it is carried on.
         root, partial: as for `da2k.datasets.benchmarks.open_benchmark`.
+        protocol, own_list: for measured depth (`kitti`, …), as for `da2k.evaluation.dense.evaluate_dense`: the
+            images are cropped as the protocol has it, and its test-time augmentation is applied.
         batch_size: images given to the model at once; "auto" is 16, or fewer if memory runs out.
         preview: also write each map as a picture, under `previews/` in the folder.
         say: told when the batch size changes.
@@ -68,15 +77,22 @@ def predict(
         Da2kError: there are no images, or the folder holds another model's maps.
     """
     folder = Path(out)
-    files = _photographs(images, root, partial)
-    names = _map_names(files)
-    declaration = _declare(model)
+    seen: tuple[str, ...] = ()
+    sources: Mapping[str, Callable[[], Photo]]
+    if str(images) in BENCHMARKS:
+        sources, model, seen = _frames(model, str(images), protocol, root, own_list, partial)
+    elif protocol is not None or own_list is not None:
+        raise BadInput(f'a protocol or a list is for measured depth ({", ".join(BENCHMARKS)}), not for "{images}"')
+    else:
+        sources = {n: bound(Photo.open, file, n) for n, file in _photographs(images, root, partial).items()}
+    names = _map_names(sources)
+    declaration = _declare(model, seen)
     _claim(folder, declaration)
     written = resumed = 0
     failures: list[Failure] = []
     with Journal(folder / ".predict.progress", str(declaration.work)) as journal:
-        done = {name: journal.digest(name) if (folder / names[name]).is_file() else None for name in files}
-        for answer in run_model(model, files, lambda name: Photo.open(files[name], name), done, batch_size, say):
+        done = {name: journal.digest(name) if (folder / names[name]).is_file() else None for name in sources}
+        for answer in run_model(model, sources, lambda name: sources[name](), done, batch_size, say):
             if answer.error:
                 (folder / names[answer.name]).unlink(missing_ok=True)  # a map of what the photograph was before
                 failures.append(Failure(image=answer.name, reason=reason(answer.error)))
@@ -92,10 +108,23 @@ def predict(
                 journal.add(answer.name, answer.digest, answer.depth.kind, np.empty(0))
                 written += 1
             if progress and not answer.resumed:
-                progress(written + resumed + len(failures), len(files))
+                progress(written + resumed + len(failures), len(sources))
         if not failures:
             journal.finish()
     return Predicted(folder, written, resumed, tuple(failures))
+
+
+def _frames(
+    model: Model, dataset: str, protocol: str | None, root: Path | None, own_list: Path | None, partial: bool
+) -> tuple[Mapping[str, Callable[[], Photo]], Model, tuple[str, ...]]:
+    """The images as a protocol shows them to the model, the model with its augmentation, and what was done to both."""
+    if protocol is None:
+        raise BadInput(f"{dataset}: name the protocol that the maps are for; it says how the images are cropped")
+    rules = dense_protocol(protocol)
+    choices = rules.rules(dataset)
+    frames = open_frames(dataset, choices, root, own_list=own_list, partial=partial)
+    sources = {frame.name: bound(open_input, frame, choices) for frame in frames.frames}
+    return sources, prepare_model(model, rules), (choices.input_crop, rules.tta)
 
 
 def _photographs(images: str | Path, root: Path | None, partial: bool) -> dict[str, Path]:
@@ -130,7 +159,7 @@ def _map_names(images: Iterable[str]) -> dict[str, str]:
     return {image: f"{stem}.npy" if counts[stem] == 1 else f"{image}.npy" for image, stem in stems.items()}
 
 
-def _declare(model: Model) -> Declaration:
+def _declare(model: Model, seen: tuple[str, ...]) -> Declaration:
     record = model.record
     if record.kind is None:
         raise BadInput(f"{record.spec}: the kind of its maps is not known; give --model-option kind=…")
@@ -138,11 +167,12 @@ def _declare(model: Model) -> Declaration:
         model=record.name,
         kind=record.kind,
         aspect=record.aspect,
+        tta=getattr(model, "tta", "none"),
         preprocessing=record.preprocessing,
         revision=record.revision,
         weights_digest=record.weights_digest,
         parameters=record.parameters,
-        work=fingerprint(model),
+        work=fingerprint(model, *seen),
     )
 
 

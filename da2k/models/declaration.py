@@ -23,6 +23,8 @@ class Declaration(BaseModel):
         scale: what stored values are multiplied by, such as 0.00390625 for KITTI's 16-bit PNG. Positive.
         aspect: "kept" if each map has its image's aspect; "stretched" if every image was squeezed into one
             shape, which switches the check for cropped and transposed maps off.
+        tta: "flip" if each map is the mean of the image's and of the mirrored image's, mirrored back; a protocol for
+            measured depth asks for one or the other.
         preprocessing, url, licence, revision, weights_digest, parameters: told to readers of the result.
         work: names the model, options, type, device and versions that `da2k predict` made the maps with.
     """
@@ -33,6 +35,7 @@ class Declaration(BaseModel):
     kind: DepthKind
     scale: Annotated[float, Field(gt=0)] = 1.0
     aspect: Literal["kept", "stretched"] = "kept"
+    tta: Literal["none", "flip"] = "none"
     preprocessing: str | None = None
     url: str | None = None
     licence: str | None = None

@@ -105,7 +105,16 @@ class Feed:
             scale, zero = self.output.quantisation
             real = (real - zero) * scale
         assert self.options.kind is not None
-        return DepthMap(real * self.options.output_scale + self.options.output_shift, self.options.kind)
+        real = real * self.options.output_scale + self.options.output_shift
+        return DepthMap(_inverse(real) if self.options.output_inverse else real, self.options.kind)
+
+
+def _inverse(disparity: NDArray[np.float64]) -> NDArray[np.float64]:
+    """1/x; NaN where x is not positive, and where it is infinite, which 1/x would turn into the finite depth 0."""
+    usable = (disparity > 0) & np.isfinite(disparity)
+    depth = np.full_like(disparity, np.nan)
+    with np.errstate(over="ignore"):
+        return np.divide(1.0, disparity, out=depth, where=usable)
 
 
 def settle(declared: NetworkOptions, inputs: Sequence[Tensor], outputs: Sequence[Tensor], where: str) -> Feed:

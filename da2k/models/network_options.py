@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
 
 from da2k.depth import DepthKind
 from da2k.errors import BadModel
@@ -44,7 +44,7 @@ class NetworkOptions(Options):
     """The declaration of a network file: the fields of its YAML, and the keys of `--model-option`.
 
     The network gets `(pixel * scale - mean) / std` for pixels of 0 to 255; the map is
-    `output * output_scale + output_shift`, after the output is dequantised.
+    `output * output_scale + output_shift`, after the output is dequantised, or 1 over that.
 
     Attributes:
         kind: what the map means; needed.
@@ -57,6 +57,9 @@ class NetworkOptions(Options):
         output: name of the output that is the map, or its index.
         output_scale: may be negative: -1 makes disparity of "more negative = nearer".
         output_shift: added last.
+        output_inverse: the map is `1 / (output * output_scale + output_shift)`, NaN where that is not the inverse of a
+            positive, finite number: for networks that emit disparity without a shift (the Monodepth lineage), whose
+            inverse is `scale_invariant_depth`, larger = farther.
     """
 
     kind: DepthKind | None = None
@@ -71,11 +74,29 @@ class NetworkOptions(Options):
     output: Annotated[str, BeforeValidator(lambda value: str(value) if type(value) is int else value)] = "0"
     output_scale: Annotated[float, AfterValidator(_not_zero)] = 1.0
     output_shift: float = 0.0
+    output_inverse: bool = False
+
+    @field_validator("output_inverse")
+    @classmethod
+    def _is_depth(cls, inverse: bool, info: ValidationInfo) -> bool:
+        kind = info.data.get("kind")
+        if inverse and kind is not None and kind.larger_is_nearer:
+            raise ValueError(
+                f"1 / output is a depth, larger = farther, and kind {kind} is larger = nearer; declare "
+                f"{DepthKind.SCALE_INVARIANT_DEPTH} if the network's disparity has no shift, else leave "
+                "output_inverse out"
+            )
+        return inverse
 
     def as_text(self) -> dict[str, str]:
-        """The fields that have a value, as `--model-option` would give them."""
-        fields = self.model_dump(mode="json", exclude_none=True)
-        return {key: ",".join(map(str, v)) if isinstance(v, list) else str(v) for key, v in fields.items()}
+        """The fields that have a value, as `--model-option` would give them.
+
+        `output_inverse` is among them only if it is true: results of networks without it, made before there was such
+        a field, stay results of the same options.
+        """
+        fields = self.model_dump(mode="json", exclude_none=True, exclude={"output_inverse"})
+        text = {key: ",".join(map(str, v)) if isinstance(v, list) else str(v) for key, v in fields.items()}
+        return text | ({"output_inverse": "true"} if self.output_inverse else {})
 
 
 def network_file(target: str, where: str) -> Path:

@@ -530,7 +530,11 @@ def serving(port, given, folder):
             yield process, told
         finally:
             process.send_signal(signal.SIGINT)
-            told["stderr"] = process.communicate(timeout=60)[1]
+            try:
+                told["stderr"] = process.communicate(timeout=60)[1]
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
 
 
 def log_in(url, email, password):

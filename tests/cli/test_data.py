@@ -1,5 +1,6 @@
 """`da2k data`, as people and scripts use it."""
 
+import hashlib
 import io
 import json
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from PIL import Image
@@ -72,6 +74,102 @@ def test_list_shows_da2k(home: Path) -> None:
     (row,) = [line.split() for line in done.stdout.splitlines() if line.split()[:2] == ["da2k", "1033"]]
     assert row == ["da2k", "1033", "2068", "681", "MB", "Apache-2.0", "no"]
     assert "da2k: not here; get it with: da2k data fetch da2k" in done.stdout
+
+
+def test_list_has_a_row_for_each_dataset_and_where_it_is(home: Path) -> None:
+    lines = run("list").stdout.splitlines()
+    names = [dataset["id"] for dataset in json.loads(run("list", "--json").stdout)]
+    assert [line.split()[0] for line in lines[2 : 2 + len(names)]] == names
+    assert [line.partition(":")[0] for line in lines[2 + len(names) :]] == names
+    assert max(map(len, lines)) <= 80
+    frames = {words[0]: words[1] for words in map(str.split, lines) if words[0] in ("kitti", "nyu", "sintel", "eth3d")}
+    assert frames == {"kitti": "652", "nyu": "654", "sintel": "1064", "eth3d": "454"}
+
+
+ROWS = [f"2011_09_26/d_sync/image_02/data/{n}.png d_sync/proj_depth/{n}.png 721.5" for n in range(3)]
+
+
+@pytest.fixture
+def frames(home: Path, httpserver: HTTPServer) -> Path:
+    """A manifest with a dataset that people have to get, and whose list the server has."""
+    frame_list = "\n".join(ROWS).encode()
+    httpserver.expect_request("/list.txt").respond_with_data(frame_list)
+    listed = {
+        "url": httpserver.url_for("/list.txt"),
+        "name": "list.txt",
+        "sha256": hashlib.sha256(frame_list).hexdigest(),
+        "rows": 3,
+        "readers": ["kitti-annotated"],
+    }
+    entry = {
+        "id": "kitti",
+        "title": "Frames",
+        "url": "https://example.org/frames",
+        "licence": "CC0-1.0",
+        "licence_evidence": "made by a test",
+        "redistribution": "yes",
+        "attribution": "nobody",
+        "citation": "none",
+        "revision": "1",
+        "used_for": "tests",
+        "lists": [listed],
+        "instructions": "Register, then:\n  unzip it -d {folder}\n",
+    }
+    path = home.parent / "manifest.yaml"
+    path.write_text(yaml.safe_dump({"datasets": [entry]}))
+    return path
+
+
+def put_frames(root: Path) -> None:
+    for row in ROWS:
+        image, truth, _ = row.split()
+        for name, values in ((image, np.full((9, 12, 3), 90, np.uint8)), (truth, np.full((9, 12), 2560, np.uint16))):
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(values).save(root / name)
+
+
+def test_what_is_left_to_people(home: Path, frames: Path) -> None:
+    folder = home / "datasets" / "kitti"
+    done = run("fetch", "kitti", "--manifest", frames)
+    assert (done.exit_code, done.stdout) == (0, f"{folder}\n")
+    assert done.stderr.endswith(f"left to you:\nRegister, then:\n  unzip it -d {folder}\n")
+    listed = run("list", "--manifest", frames).stdout.splitlines()
+    assert listed[2].split() == ["kitti", "3", "CC0-1.0", "list", "only"]
+    assert listed[3] == f"kitti: {folder} has its list only; what is left to do is said by: da2k data fetch kitti"
+
+    put_frames(folder)
+    assert run("verify", "kitti", "--manifest", frames).stdout == "kitti: complete\n"
+    assert run("list", "--manifest", frames).stdout.splitlines()[3] == f"kitti: {folder}"
+
+
+def test_verify_elsewhere(home: Path, frames: Path, tmp_path: Path) -> None:
+    root = tmp_path / "mine"
+    put_frames(root)
+    assert run("fetch", "kitti", "--lists", "--manifest", frames).exit_code == 0
+    assert run("verify", "kitti", "--root", root, "--manifest", frames).stdout == "kitti: complete\n"
+
+    (root / ROWS[1].split()[0]).unlink()
+    done = run("verify", "kitti", "--root", root, "--manifest", frames)
+    assert done.exit_code == 1
+    assert f"1 of 3 frames of list.txt are absent, the first {ROWS[1].split()[0]}" in done.stdout
+
+    Image.fromarray(np.zeros((9, 12), np.uint8)).save(root / ROWS[2].split()[1])
+    put_frames(tmp_path / "other")
+    done = run("verify", "kitti", "--root", root, "--json", "--manifest", frames)
+    assert done.exit_code == 1
+    assert any("no 16-bit grey PNG" in line for line in json.loads(done.stdout)["kitti"])
+
+    assert run("verify", "--root", root, "--manifest", frames).exit_code == 2
+
+
+def test_root_and_lists_are_for_benchmarks(home: Path, manifest: Path, tmp_path: Path) -> None:
+    run("fetch", "small", "--manifest", manifest)
+    elsewhere = home / "datasets" / "small"
+    assert run("verify", "small", "--root", elsewhere, "--manifest", manifest).stdout == "small: complete\n"
+    assert run("verify", "small", "--root", tmp_path, "--manifest", manifest).exit_code == 1
+    done = run("fetch", "small", "--lists", "--manifest", manifest)
+    assert str(done.exception) == "small: has no list of frames; fetch it without --lists"
+    assert "leave out --root" in str(run("verify", "sam-vit-b", "--root", tmp_path).exception)
 
 
 def test_fetch_verify_and_list(home: Path, manifest: Path, httpserver: HTTPServer) -> None:
@@ -159,7 +257,7 @@ def test_the_program_itself(home: Path, manifest: Path) -> None:
 
     failed = subprocess.run([*command, "fetch", "da2l"], capture_output=True, text=True)
     assert (failed.returncode, failed.stdout) == (1, "")
-    known = "da2k, sam-vit-b, sam-vit-h, sam-vit-l"
+    known = "da2k, diode, eth3d, kitti, nyu, sam-vit-b, sam-vit-h, sam-vit-l, sintel"
     assert failed.stderr == f'error: unknown dataset "da2l"; did you mean "da2k"? Known: {known}\n'
 
     misused = subprocess.run([*command, "fetch"], capture_output=True, text=True)

@@ -1,8 +1,10 @@
 """The data manifest: what it says of DA-2K, and how a wrong one is refused."""
 
+import hashlib
 import json
+import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
@@ -11,6 +13,7 @@ from da2k.datasets.manifest import dataset_folder, find_dataset, load_manifest
 from da2k.datasets.pins import pins_file, read_pin, write_pin
 from da2k.errors import BadInput
 from da2k.pairs import SCENARIOS
+from da2k.protocols.dense import Reader
 
 ENTRY: dict[str, Any] = {
     "id": "small",
@@ -60,6 +63,51 @@ def test_da2k_is_whole() -> None:
     assert "DA-2K" in da2k.folder_names
 
 
+FRAMES = {"kitti": 652, "nyu": 654, "sintel": 1064, "eth3d": 454, "diode": 771}
+
+
+@pytest.mark.parametrize("name", FRAMES)
+def test_lists_are_the_published_ones(name: str, shared: Path) -> None:
+    (listed,) = load_manifest()[name].lists
+    content = (shared / "data" / "splits" / listed.name).read_bytes()
+    rows = [line.split() for line in content.decode().splitlines()]
+    assert hashlib.sha256(content).hexdigest() == listed.sha256
+    assert (len(content), len(rows)) == (listed.bytes, listed.rows)
+    assert sum("None" not in row for row in rows) == listed.scored == FRAMES[name]
+
+
+@pytest.mark.parametrize("name", FRAMES)
+def test_datasets_with_frames_are_whole(name: str) -> None:
+    dataset = load_manifest()[name]
+    (listed,) = dataset.lists
+    assert listed.scored == FRAMES[name]
+    assert re.search(r"/[0-9a-f]{40}/", listed.url), "a branch may change"
+    assert listed.readers
+    assert all(reader.startswith(name) for reader in listed.readers)
+    assert dataset.redistribution == "link-only"
+    assert all(file.sha256 is not None or file.url.startswith("https://") for file in dataset.files)
+
+
+def test_every_reader_is_fetched_for() -> None:
+    readers = [reader for dataset in load_manifest().values() for each in dataset.lists for reader in each.readers]
+    assert sorted(readers) == sorted(get_args(Reader))
+
+
+def test_instructions_name_every_drive_of_the_list(shared: Path) -> None:
+    rows = (shared / "data/splits/kitti_eigen_test_files_with_gt.txt").read_text().splitlines()
+    drives = {row.split("/")[1] for row in rows if row.split()[1] != "None"}
+    wanted: dict[str, set[str]] = {}
+    for drive in drives:
+        wanted.setdefault(drive[:10], set()).add(drive[17:21])
+    told = str(load_manifest()["kitti"].instructions)
+    named = {
+        date: set(re.findall(r"\b\d{4}\b(?!_)", numbers))
+        for date, numbers in re.findall(r"(2011_\d\d_\d\d): ((?:\d{4}\s+)+)", told)
+    }
+    assert named == wanted
+    assert f"these {len(drives)} drives" in told
+
+
 def test_another_manifest(manifest: Path) -> None:
     datasets = load_manifest(write(manifest, ENTRY))
     assert list(datasets) == ["small"]
@@ -101,7 +149,27 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "unpack": (
         {"files": [{"url": "https://example.org/x", "name": "x.rar", "unpack": True}]},
-        "datasets.0.files.0: unpack is for .zip files",
+        "datasets.0.files.0: unpack is for .zip and .tar.gz files",
+    ),
+    "top folder": (
+        {"files": [{"url": "https://example.org/x", "name": "x.zip", "unpack": True, "top_folder": "x"}]},
+        "datasets.0.files.0: top_folder is for .tar.gz files",
+    ),
+    "list without a checksum": (
+        {"lists": [{"url": "https://example.org/x", "name": "x.txt", "rows": 1}]},
+        "datasets.0.lists.0.sha256: ",
+    ),
+    "reader": (
+        {"lists": [{"url": "https://example.org/x", "name": "x", "sha256": "0" * 64, "rows": 1, "readers": ["kiti"]}]},
+        "datasets.0.lists.0.readers.0: ",
+    ),
+    "more frames than rows": (
+        {"lists": [{"url": "https://example.org/x", "name": "x", "sha256": "0" * 64, "rows": 1, "frames": 2}]},
+        "datasets.0.lists.0: frames = 2 is more than rows = 1",
+    ),
+    "a list named as a file": (
+        {"lists": [{"url": "https://example.org/x", "name": "SMALL.zip", "sha256": "0" * 64, "rows": 1}]},
+        "datasets.0: two files are called",
     ),
     "two files of one name": (
         {"files": [{"url": "https://example.org/1", "name": "x"}, {"url": "https://example.org/2", "name": "X"}]},

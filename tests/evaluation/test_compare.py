@@ -170,7 +170,7 @@ def rewrite_rows(path, change):
     [
         (lambda file: file.write_bytes(b"no table"), "cannot be read as Parquet"),
         (lambda file: pd.read_parquet(file).drop(columns="pair").to_parquet(file), "has no column pair"),
-        (lambda file: pd.read_parquet(file).assign(outcome="fine").to_parquet(file), "has an outcome fine"),
+        (lambda file: pd.read_parquet(file).assign(outcome="fine").to_parquet(file), "have an outcome fine"),
     ],
 )
 def test_rows_that_are_none_are_refused_on_one_line(results, change, message):

@@ -95,6 +95,9 @@ class TestDeclaration:
             ("kind: metric_depth\nresample: area", "resample"),
             ("kind: metric_depth\noutput: [1]", "output"),
             ("kind: metric_depth\noutput_scale: 0", "output_scale"),
+            ("kind: metric_depth\noutput_inverse: 2", "output_inverse"),
+            ("kind: affine_disparity\noutput_inverse: true", "output_inverse"),
+            ("output_inverse: true\nkind: affine_disparity", "output_inverse"),
             ("kind: metric_depth\n1: 2", '"1"'),
             ("kind: [metric_depth", "cannot be read as YAML"),
             ("metric_depth", "must hold fields"),
@@ -129,6 +132,27 @@ class TestDeclaration:
         text = declared.as_text()
         assert all(isinstance(value, str) for value in text.values())
         assert NetworkOptions.model_validate(text) == declared
+
+    def test_output_inverse_is_told_only_where_it_is_in_force(self) -> None:
+        plain = NetworkOptions(kind=DepthKind.AFFINE_DEPTH)
+        inverse = NetworkOptions(kind=DepthKind.AFFINE_DEPTH, output_inverse=True)
+        assert "output_inverse" not in plain.as_text()
+        assert inverse.as_text() == {**plain.as_text(), "output_inverse": "true"}
+        for declared in (plain, inverse):
+            assert NetworkOptions.model_validate(declared.as_text()) == declared
+
+    def test_a_network_of_disparity_up_to_a_shift_cannot_be_inverted(self, net: Path) -> None:
+        net.with_suffix(".yaml").write_text("kind: affine_disparity\n")
+        with pytest.raises(BadModel) as error:
+            read_declaration(net, {"output_inverse": "true"}, "tflite:net.tflite")
+        message = str(error.value)
+        assert message.startswith("tflite:net.tflite: option output_inverse='true': ")
+        assert "1 / output is a depth" in message
+        assert "affine_disparity is larger = nearer" in message
+        assert "\n" not in message
+        overruled = {"output_inverse": "yes", "kind": "scale_invariant_depth"}
+        assert read_declaration(net, overruled, "net").output_inverse
+        assert not read_declaration(net, {"output_inverse": "false"}, "net").output_inverse
 
 
 class TestSizeAndLayout:
@@ -316,6 +340,40 @@ class TestOutput:
     def test_nan_and_inf_stay(self) -> None:
         got = feed(output_scale=-1).depth_map(np.array([[np.nan, np.inf], [-np.inf, 1]], np.float32), "net").values
         assert np.array_equal(got, np.array([[np.nan, -np.inf], [np.inf, -1]], np.float32), equal_nan=True)
+
+    def test_inverted_after_scale_and_shift(self) -> None:
+        values = np.array([[0.5, 1, 2], [4, 0.25, 1e30]], np.float32)
+        got = feed(output_inverse=True, output_scale=-2, output_shift=0.5).depth_map(-values, "net")
+        expected = [[1 / 1.5, 1 / 2.5, 1 / 4.5], [1 / 8.5, 1 / 1, 1 / 2e30]]
+        np.testing.assert_allclose(got.values, expected, rtol=1e-6)
+        assert got.kind is DepthKind.AFFINE_DEPTH
+
+    def test_integers_are_dequantised_before_they_are_inverted(self) -> None:
+        output = replace(MAP, dtype="uint8", quantisation=(0.5, 128))
+        stored = np.array([[129, 132], [255, 136]], np.uint8)
+        got = feed(output=output, output_inverse=True).depth_map(stored, "net").values
+        np.testing.assert_allclose(got, [[2, 0.5], [1 / 63.5, 0.25]], rtol=1e-6)
+
+    @pytest.mark.filterwarnings("error")
+    @pytest.mark.parametrize("bad", [0.0, -0.0, -1.0, -1e-30, np.nan, np.inf, -np.inf])
+    def test_what_is_no_disparity_has_no_depth(self, bad: float) -> None:
+        values = np.array([[bad, 2], [4, bad]], np.float32)
+        got = feed(output_inverse=True).depth_map(values, "net").values
+        assert np.array_equal(got, np.array([[np.nan, 0.5], [0.25, np.nan]], np.float32), equal_nan=True)
+
+    @pytest.mark.filterwarnings("error")
+    def test_a_disparity_too_small_to_be_inverted_has_no_finite_depth(self) -> None:
+        got = feed(output_inverse=True).depth_map(np.array([[5e-324, 1], [1e-45, 1]]), "net").values
+        assert not np.isfinite(got[:, 0]).any()
+        assert (got[:, 1] == 1).all()
+
+    @given(st.lists(st.floats(2.0**-60, 2.0**60, width=32), min_size=4, max_size=4), st.floats(0.01, 100))
+    def test_inverting_turns_the_order(self, disparities: list[float], factor: float) -> None:
+        values = np.array(disparities, np.float32).reshape(2, 2)
+        got = feed(output_inverse=True, output_scale=factor).depth_map(values, "net").values
+        nearer = values.ravel()[:, None] > values.ravel()
+        assert not (nearer & (got.ravel()[:, None] > got.ravel())).any()
+        np.testing.assert_allclose(got * values, 1 / factor, rtol=1e-6)
 
     def test_chosen_by_name_before_index(self) -> None:
         outputs = [replace(MAP, name="1"), replace(MAP, name="depth"), replace(MAP, name="other")]

@@ -153,6 +153,24 @@ def test_integer_output_scaled_and_shifted(onnx) -> None:
     assert (model.predict([photo(6, 10)])[0].values == whole * -0.5 + 3).all()
 
 
+def test_disparity_without_a_shift_becomes_depth(onnx) -> None:
+    options = {"kind": "scale_invariant_depth", "output_scale": "0.5", "output_shift": "0.01", "output_inverse": "true"}
+    model = onnx(weighted_sum((1, 6, 10, 3)), options)
+    (depth,) = model.predict([photo(20, 13)])
+    assert depth.kind is DepthKind.SCALE_INVARIANT_DEPTH
+    disparity = expected(photo(20, 13), 6, 10, 0, 1, bgr=False) * 0.5 + 0.01
+    assert depth.values == pytest.approx(1 / disparity, rel=1e-5)
+    assert model.record.options.items() >= options.items()
+    assert onnx(weighted_sum((1, 6, 10, 3)), model.record.options).record == model.record
+    below = onnx(weighted_sum((1, 6, 10, 3)), {**options, "output_scale": "-1", "output_shift": "0"})
+    assert np.isnan(below.predict([photo(20, 13)])[0].values).all()
+
+
+def test_disparity_up_to_a_shift_is_not_inverted(onnx) -> None:
+    with pytest.raises(BadModel, match=r"^onnx:.*option output_inverse='true': .*kind affine_disparity is larger"):
+        onnx(weighted_sum((1, 6, 10, 3)), {"kind": "affine_disparity", "output_inverse": "true"})
+
+
 def test_sides_left_open_by_the_file_come_from_the_declaration(onnx) -> None:
     content = weighted_sum(("batch", 3, "height", "width"), "NCHW")
     with pytest.raises(BadModel, match="give option height"):

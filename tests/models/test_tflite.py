@@ -109,6 +109,20 @@ def test_real_networks_on_real_photos(real: tuple[Real, Path], shared: Path) -> 
     assert model.record.options["layout"] == network.layout
 
 
+def test_a_real_network_of_disparity_without_a_shift_becomes_depth(shared: Path) -> None:
+    network = REAL["Mobile PyDNet"]
+    file = shared / "data" / "weights" / network.file
+    photos = [Photo.open(shared / "data" / "mini-da2k" / "images" / name) for name in PHOTOS]
+    options = {"kind": "scale_invariant_depth", "output_scale": "-1", "output_inverse": "true"}
+    model = load(str(file), options, "cpu")
+    for depth, disparity in zip(model.predict(photos), network.expected(file, photos), strict=True):
+        assert depth.kind is DepthKind.SCALE_INVARIANT_DEPTH
+        assert (disparity > 0).all()
+        np.testing.assert_allclose(depth.values, 1 / disparity, rtol=1e-5)
+    plain = load(str(file), network.options, "cpu").record.options
+    assert model.record.options == {**plain, "kind": "scale_invariant_depth", "output_inverse": "true"}
+
+
 def test_an_output_by_index_or_name(shared: Path) -> None:
     network = REAL["PyDNet++"]
     file = shared / "data" / "weights" / network.file
@@ -267,6 +281,20 @@ def test_quantised_in_and_out(tmp_path: Path, dtype: str, quantisation, channels
     first = small_photo().pixels[:, :, 0 if channels == "RGB" else 2]
     assert model.predict([small_photo()])[0].values == pytest.approx(first / 255, abs=1e-6)
     assert model.dtype == dtype
+
+
+def test_a_quantised_disparity_becomes_depth_and_zero_has_none(tmp_path: Path) -> None:
+    file = tmp_path / "net.tflite"
+    file.write_bytes(red_channel("uint8", (1, 4, 6, 3), (1 / 255, 0)))
+    pixels = small_photo().pixels.copy()
+    pixels[0, :2, 0] = (0, 1)
+    options = {"kind": "scale_invariant_depth", "output_inverse": "true"}
+    (depth,) = load(str(file), options, "cpu").predict([Photo.from_array(pixels)])
+    with np.errstate(divide="ignore"):
+        expected = np.where(pixels[:, :, 0] > 0, 255 / pixels[:, :, 0].astype(np.float64), np.nan)
+    np.testing.assert_allclose(depth.values, expected, rtol=1e-6)
+    assert np.isnan(depth.values[0, 0])
+    assert depth.values[0, 1] == pytest.approx(255)
 
 
 def test_sides_left_open_by_the_file_come_from_the_declaration(tmp_path: Path) -> None:

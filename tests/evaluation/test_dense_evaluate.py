@@ -1,0 +1,934 @@
+"""Whole runs on measured depth: what is counted, what fails, what is carried on, what is refused."""
+
+import itertools
+import json
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+import da2k
+from da2k.depth import DepthKind, DepthMap
+from da2k.errors import BadInput, MissingPrediction
+from da2k.evaluation.dense import evaluate_dense
+from da2k.evaluation.dense.compare import compare_dense
+from da2k.evaluation.dense.rows import OWN_COLUMNS, read_rows
+from da2k.evaluation.predict import predict
+from da2k.models.declaration import Declaration, read_declaration, write_declaration
+from da2k.models.registry import load_model
+from da2k.protocols import dense_protocol
+from da2k.results import read_any_result
+from tests.datasets.native_formats import make_samples, write_dpt
+from tests.evaluation import dense_reference as reference
+from tests.evaluation.dense_sets import leaning, make_frames, write_protocol
+
+SCALE_FREE = "scale_invariant_depth"
+MODEL = """
+import os
+import time
+import numpy as np
+
+def make(pause="0"):
+    def predict(pixels):
+        time.sleep(float(pause))
+        with open(os.environ["CALLS"], "a") as log:
+            log.write(f"{pixels.astype(np.int64).sum()}\\n")
+        return pixels[..., 0].astype(np.float32) / 32 + pixels[..., 1].astype(np.float32) / 64 + 2
+    return predict
+"""
+
+
+def score(frames, model=leaning, **options):
+    options.setdefault("kind", SCALE_FREE)
+    return evaluate_dense(model, frames.open(), str(frames.protocol), **options)
+
+
+def write_maps(folder, frames, maps, kind=SCALE_FREE, **fields):
+    """A predictions folder with a map for each frame that has one in `maps`."""
+    folder.mkdir(exist_ok=True)
+    write_declaration(folder, Declaration(model="stored", kind=kind, **fields))
+    for frame, values in zip(frames.open().frames, maps, strict=True):
+        if values is not None:
+            path = (folder / frame.name).with_suffix(".npy")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            np.save(path, values)
+    return f"predictions:{folder}"
+
+
+def maps_of(frames):
+    return [leaning(sample.rgb) for sample in frames.samples]
+
+
+def assert_rows_are_the_references(evaluation, frames, maps, kind=SCALE_FREE):
+    """Each row is what the plain computation gives for the frame that it names."""
+    record, rules = frames.record, frames.record.rules(frames.dataset)
+    rows = evaluation.rows.set_index("image")
+    assert len(rows) == len(frames.samples)
+    for frame, sample, values in zip(frames.open().frames, frames.samples, maps, strict=True):
+        metrics, scale, shift, pixels, clamped, nonpositive = reference.score(
+            values, kind, sample.depth, sample.valid, record, rules
+        )
+        row = rows.loc[frame.name]
+        assert (row["pixels"], row["clamped"], row["nonpositive"]) == (pixels, clamped, nonpositive)
+        assert (row["scale"], row["shift"]) == pytest.approx((scale, shift), rel=1e-9)
+        assert {name: row[name] for name in metrics} == pytest.approx(metrics, rel=1e-9)
+
+
+# What a run yields
+
+
+@pytest.mark.parametrize("reader", ["kitti-annotated", "sintel-final", "eth3d", "diode"])
+def test_rows_are_those_of_the_plain_computation(tmp_path, reader):
+    frames = make_frames(tmp_path / "frames", reader, count=5)
+    done = score(frames, workers=2)
+    assert_rows_are_the_references(done, frames, maps_of(frames))
+    assert list(done.rows["image"]) == sorted(frame.name for frame in frames.open().frames)
+
+
+def test_the_result_says_what_was_done(tmp_path):
+    frames = make_frames(tmp_path / "frames", count=5)
+    result = score(frames, out=tmp_path / "r/net.json").result
+    images = result.images
+    assert (images.expected, images.scored, images.failed, images.absent) == (5, 5, 0, 0)
+    assert (result.benchmark.name, result.benchmark.reader) == ("kitti", "kitti-annotated")
+    assert not result.benchmark.partial
+    assert not result.benchmark.own_list
+    assert (result.protocol.name, result.protocol.digest) == ("of-frames", frames.record.digest)
+    assert result.model.kind == SCALE_FREE
+    assert tuple(result.metrics) == frames.record.metrics
+    assert (result.level, result.resamples, result.method) == (0.95, 10_000, "bootstrap by image")
+    assert result.failures == []
+    assert result.run.images_resumed == 0
+    assert read_any_result(tmp_path / "r/net.json") == result
+    assert {path.name for path in (tmp_path / "r").iterdir()} == {"net.json", result.rows.file}
+
+
+def test_rows_on_disk_have_the_documented_columns_and_are_sorted(tmp_path):
+    frames = make_frames(tmp_path / "frames", count=4)
+    done = score(frames, out=tmp_path / "net.json")
+    rows = read_rows(done.result, tmp_path / "net.json")
+    assert list(rows.columns) == [*OWN_COLUMNS, *frames.record.metrics]
+    assert list(rows["image"]) == sorted(rows["image"])
+    assert rows["failure"].isna().all()
+    for name in frames.record.metrics:
+        assert rows[name].tolist() == done.rows[name].tolist()
+
+
+def test_means_and_intervals_follow_from_the_rows(tmp_path):
+    """Of five images all 5^5 resamples are known, so the interval's bounds have exact levels."""
+    frames = make_frames(tmp_path / "frames", count=5)
+    done = score(frames)
+    everything = np.array(list(itertools.product(range(5), repeat=5)))
+    for name, metric in done.result.metrics.items():
+        values = done.rows[name].to_numpy()
+        assert metric.mean == pytest.approx(sum(values) / 5, rel=1e-12)
+        means = values[everything].mean(axis=1)
+        tolerance = 1e-9 * abs(metric.mean)
+        for bound, level in zip(metric.interval, (0.025, 0.975), strict=True):
+            assert (means < bound - tolerance).mean() < level + 0.007, name
+            assert (means < bound + tolerance).mean() > level - 0.007, name
+    assert done.result.clamped == pytest.approx(done.rows["clamped"].mean(), rel=1e-12)
+    assert done.metrics == {name: metric.mean for name, metric in done.result.metrics.items()}
+
+
+def test_the_mean_is_over_images_and_not_over_pixels(tmp_path):
+    few, many = make_samples(1, measured=0.2)[0], make_samples(1, seed=5, measured=0.9)[0]._replace(stem="00001")
+    frames = make_frames(tmp_path / "frames", samples=[few, many])
+    done = score(frames)
+    pixels, values = done.rows["pixels"].to_numpy(), done.rows["absrel@depth"].to_numpy()
+    assert abs(pixels[0] - pixels[1]) > 300
+    assert done.metrics["absrel@depth"] == pytest.approx(values.mean(), rel=1e-12)
+    assert done.metrics["absrel@depth"] != pytest.approx(np.average(values, weights=pixels), rel=1e-4)
+
+
+def test_the_order_of_the_list_changes_neither_rows_nor_means(tmp_path):
+    frames = make_frames(tmp_path / "a", count=7)
+    straight = score(frames, out=tmp_path / "straight.json")
+    shutil.copytree(tmp_path / "a", tmp_path / "b")
+    lines = frames.list.read_text().splitlines()
+    random.Random(4).shuffle(lines)
+    (tmp_path / "b" / frames.list.name).write_text("\n".join(lines) + "\n")
+    options = {"root": tmp_path / "b", "own_list": tmp_path / "b" / frames.list.name, "kind": SCALE_FREE}
+    names = []
+    for out in ("shuffled.json", "again.json"):
+        done = evaluate_dense(
+            lambda pixels: names.append(0) or leaning(pixels),
+            "kitti",
+            str(frames.protocol),
+            out=tmp_path / out,
+            **options,
+        )
+        assert done.result.rows.sha256 == straight.result.rows.sha256
+        assert done.result.metrics == straight.result.metrics
+    assert len(names) == 14
+    # What was written from a list in any order must be found to follow from its own, sorted, rows.
+    assert {test.difference for test in compare_dense([tmp_path / "shuffled.json", tmp_path / "again.json"])} == {0.0}
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, "auto"])
+def test_workers_and_batches_change_no_byte(tmp_path, batch_size):
+    frames = make_frames(tmp_path / "frames", "sintel-final", count=8)
+    whole = score(frames, out=tmp_path / "one.json").result
+    for workers in (1, 2, 3):
+        out = tmp_path / f"{workers}.json"
+        result = score(frames, workers=workers, batch_size=batch_size, out=out).result
+        assert result.rows.sha256 == whole.rows.sha256
+        assert result.metrics == whole.metrics
+    files = [tmp_path / read_any_result(tmp_path / f"{name}.json").rows.file for name in ("one", "2", "3")]
+    assert len({file.read_bytes() for file in files}) == 1
+
+
+def test_progress_is_told_after_each_image_and_of_all(tmp_path):
+    frames = make_frames(tmp_path / "frames", count=4)
+    told = []
+    score(frames, workers=2, progress=lambda done, all_: told.append((done, all_)))
+    assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
+
+
+def test_no_workers_are_refused(tmp_path):
+    frames = make_frames(tmp_path / "frames", count=1)
+    with pytest.raises(BadInput, match="workers=0"):
+        score(frames, workers=0)
+
+
+# What fails is counted, named, and in no mean
+
+
+def test_three_missing_predictions_are_counted_and_named(tmp_path):
+    frames = make_frames(tmp_path / "frames", count=9)
+    maps = maps_of(frames)
+    whole = score(frames, write_maps(tmp_path / "whole", frames, maps), kind=None)
+    gone = {1, 4, 8}
+    maps = [None if i in gone else values for i, values in enumerate(maps)]
+    done = score(frames, write_maps(tmp_path / "maps", frames, maps), kind=None, out=tmp_path / "r.json")
+    images = done.result.images
+    assert (images.expected, images.scored, images.failed) == (9, 6, 3)
+    assert repr(done).endswith("; 6 of 9 images)")
+    names = [frame.name for frame in frames.open().frames]
+    assert [failure.image for failure in done.result.failures] == [names[i] for i in sorted(gone)]
+    assert all("no prediction for" in failure.reason for failure in done.result.failures)
+    kept = whole.rows.drop(index=sorted(gone))
+    for name, mean in done.metrics.items():
+        assert mean == pytest.approx(kept[name].mean(), rel=1e-12)
+    rows = read_rows(done.result, tmp_path / "r.json").set_index("image")
+    for i in gone:
+        row = rows.loc[names[i]]
+        assert row["pixels"] == 0
+        assert row["failure"]
+        assert np.isnan(row[["scale", "shift", "clamped", "nonpositive", *done.metrics]].astype(float)).all()
+
+
+def test_a_run_in_which_all_fails_has_no_metrics(tmp_path):
+    frames = make_frames(tmp_path / "frames", count=2)
+    result = score(frames, lambda pixels: np.full(pixels.shape[:2], np.nan), out=tmp_path / "r.json").result
+    assert (result.images.scored, result.images.failed, result.metrics) == (0, 2, {})
+    assert read_any_result(tmp_path / "r.json") == result
+    assert all("not finite at" in failure.reason for failure in result.failures)
+
+
+def cut(path, by=30):
+    path.write_bytes(path.read_bytes()[:-by])
+
+
+def as_eight_bits(path):
+    Image.fromarray((np.asarray(Image.open(path)) >> 8).astype(np.uint8)).save(path)
+
+
+def wrong_magic(path):
+    path.write_bytes(b"PIEX" + path.read_bytes()[4:])
+
+
+def other_npy_shape(path):
+    np.save(path, np.ones((12, 20, 1), np.float32))
+
+
+def empty_truth(path):
+    write_dpt(path, np.zeros((24, 40)))
+
+
+DAMAGED = {
+    "an 8-bit depth PNG": ("kitti-annotated", 1, as_eight_bits, "is no 16-bit grey PNG"),
+    "a truncated depth PNG": ("kitti-annotated", 1, cut, "is no readable PNG"),
+    "an absent depth PNG": ("kitti-annotated", 1, Path.unlink, "no such file"),
+    "a damaged image": ("kitti-annotated", 0, cut, "the file is damaged"),
+    "an image that is none": ("kitti-annotated", 0, lambda path: path.write_bytes(b""), "not an image"),
+    "a truncated .dpt": ("sintel-final", 1, cut, "is truncated"),
+    "a .dpt with a wrong magic": ("sintel-final", 1, wrong_magic, "is no .dpt file"),
+    "a .dpt of nothing": ("sintel-final", 1, empty_truth, "no pixel of the measured depth is valid"),
+    "a short ETH3D file": ("eth3d", 1, lambda path: cut(path, 4), "needs 3,840"),
+    "a .npy of another shape": ("diode", 1, other_npy_shape, "is 12 x 20, and its image 00001.png 24 x 40"),
+    "a mask of another shape": ("diode", 2, other_npy_shape, "is 12 x 20, and its image 00001.png 24 x 40"),
+    "a mask that is no mask": ("diode", 2, lambda path: np.save(path, np.full((24, 40), 0.5)), "other than 0 and 1"),
+    "a truncated .npy": ("diode", 1, cut, "follow"),
+}
+
+
+@pytest.mark.parametrize("fault", DAMAGED)
+def test_a_damaged_file_costs_its_image_only_and_is_named(tmp_path, fault):
+    reader, file, damage, message = DAMAGED[fault]
+    frames = make_frames(tmp_path / "frames", reader, count=4)
+    whole = score(frames)
+    opened = frames.open()
+    bad = opened.frames[1]
+    damage(bad.files[file])
+    done = evaluate_dense(leaning, opened, str(frames.protocol), kind=SCALE_FREE, workers=2)
+    (failure,) = done.result.failures
+    assert failure.image == bad.name
+    assert message in failure.reason
+    assert str(bad.files[file]) in failure.reason or "valid" in message
+    assert "\n" not in failure.reason
+    assert (done.result.images.expected, done.result.images.scored) == (4, 3)
+    rest = whole.rows[whole.rows["image"] != bad.name]
+    assert done.metrics == pytest.approx({name: rest[name].mean() for name in done.metrics}, rel=1e-12)
+
+
+def a_value(value, at=(0, 0)):
+    def change(values):
+        values[at] = value
+        return values
+
+    return change
+
+
+ANSWERS = {
+    "NaN everywhere": (lambda values: values * np.nan, "not finite at"),
+    "infinite everywhere": (lambda values: values + np.inf, "not finite at"),
+    "transposed": (np.transpose, "another aspect ratio"),
+    "three axes": (lambda values: np.stack([values] * 3), "a depth map is [height, width]"),
+    "no map": (lambda values: None, "NoneType"),
+    "an exception": (lambda values: values[999], "IndexError"),
+    "text": (lambda values: np.full(values.shape, "far"), "holds real numbers"),
+}
+
+
+@pytest.mark.parametrize("fault", ANSWERS)
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_a_bad_map_costs_its_image_only(tmp_path, fault, batch_size):
+    change, message = ANSWERS[fault]
+    frames = make_frames(tmp_path / "frames", count=4, size=(24, 60))
+    bad = frames.open().frames[2]
+
+    class Model:
+        def predict(self, images):
+            return [change(leaning(p.pixels)) if p.name == bad.name else leaning(p.pixels) for p in images]
+
+    done = score(frames, Model(), batch_size=batch_size)
+    (failure,) = done.result.failures
+    assert failure.image == bad.name
+    assert message in failure.reason
+    assert "\n" not in failure.reason
+    assert done.result.images.scored == 3
+    assert_same_but(done, score(frames), bad.name)
+
+
+def assert_same_but(done, whole, name):
+    ours, theirs = (e.rows[e.rows["image"] != name].reset_index(drop=True) for e in (done, whole))
+    assert ours.drop(columns=["failure"]).equals(theirs.drop(columns=["failure"]))
+
+
+def test_a_stored_map_of_another_shape_is_counted(tmp_path):
+    frames = make_frames(tmp_path / "frames", count=3, size=(24, 90))
+    maps = maps_of(frames)
+    maps[1] = maps[1].T
+    done = score(frames, write_maps(tmp_path / "maps", frames, maps), kind=None)
+    (failure,) = done.result.failures
+    assert "90 x 24 for a frame of 24 x 90" in failure.reason
+
+
+def test_nan_where_nothing_was_measured_costs_nothing(tmp_path):
+    frames = make_frames(tmp_path / "frames", count=2)
+    maps = maps_of(frames)
+    holes = [np.where(sample.valid, values, np.nan) for sample, values in zip(frames.samples, maps, strict=True)]
+    done = score(frames, write_maps(tmp_path / "maps", frames, holes), kind=None)
+    assert_rows_are_the_references(done, frames, maps)
+
+
+def test_one_nan_at_a_measured_pixel_fails_the_image(tmp_path):
+    frames = make_frames(tmp_path / "frames", count=2)
+    maps = maps_of(frames)
+    maps[0][tuple(np.argwhere(frames.samples[0].valid)[7])] = np.nan
+    done = score(frames, write_maps(tmp_path / "maps", frames, maps), kind=None)
+    (failure,) = done.result.failures
+    assert f"not finite at 1 of {np.count_nonzero(frames.samples[0].valid)} pixels" in failure.reason
+
+
+@pytest.mark.parametrize("base", ["metric-median", "metric-single", "marigold"])
+def test_negative_values_of_depth_are_clamped_and_counted(tmp_path, base):
+    frames = make_frames(tmp_path / "frames", count=3, base=base)
+    maps = maps_of(frames)
+    for values in maps:
+        values[::5] *= -1
+    kind = "metric_depth"
+    done = score(frames, write_maps(tmp_path / "maps", frames, maps, kind), kind=None)
+    assert_rows_are_the_references(done, frames, maps, kind)
+    if base != "marigold":  # a fit has a shift, which may lift them
+        assert (done.rows["nonpositive"] > 0.1).all()
+        assert (done.rows["clamped"] >= done.rows["nonpositive"]).all()
+
+
+def test_negative_disparities_are_aligned_and_held_at_the_floor(tmp_path):
+    limits = {"range": {"low": 0.001, "high": 80.0}, "clamp": {"low": None, "high": 80.0}}
+    frames = make_frames(tmp_path / "frames", count=3, base="dav2-table2", **limits)
+    rng = np.random.default_rng(0)
+    maps = [(1 / s.depth - 0.4 + rng.normal(0, 0.05, s.depth.shape)).astype(np.float32) for s in frames.samples]
+    assert all(values.min() < 0 for values in maps)
+    done = score(frames, write_maps(tmp_path / "maps", frames, maps, "affine_disparity"), kind=None)
+    assert_rows_are_the_references(done, frames, maps, "affine_disparity")
+    assert (done.rows["clamped"] > 0).all()
+    assert done.result.images.failed == 0
+
+
+def test_depth_of_0_has_no_disparity_and_fails_where_disparity_is_fitted(tmp_path):
+    frames = make_frames(tmp_path / "frames", count=2, base="dav2-table2", clamp={"low": None, "high": 80.0})
+    maps = maps_of(frames)
+    maps[1][:2] = 0
+    done = score(frames, write_maps(tmp_path / "maps", frames, maps, "metric_depth"), kind=None)
+    (failure,) = done.result.failures
+    assert "is 0 or negative at" in failure.reason
+
+
+# Warnings
+
+
+def warned(result, text):
+    return [warning for warning in result.warnings if text in warning]
+
+
+def exact(sample):
+    """A map that is right to a factor."""
+    return (sample.depth * np.float32(0.25)).astype(np.float32)
+
+
+def test_an_exact_map_is_not_warned_of_and_has_no_error(tmp_path):
+    frames = make_frames(tmp_path / "frames", count=3)
+    done = score(frames, write_maps(tmp_path / "maps", frames, [exact(s) for s in frames.samples]), kind=None)
+    assert done.metrics["absrel@depth"] < 1e-6
+    assert done.metrics["delta1"] == 1
+    assert done.result.warnings == []
+    assert done.rows["scale"].to_numpy() == pytest.approx([4, 4, 4])
+
+
+def with_outliers(sample, share):
+    values, places = exact(sample), np.argwhere(sample.valid)
+    for place in places[: int(share * len(places))]:
+        values[tuple(place)] = 1e4
+    return values
+
+
+def test_more_than_one_percent_clamped_is_warned_of(tmp_path):
+    frames = make_frames(tmp_path / "frames", count=4)
+
+    def run(name, shares):
+        maps = [with_outliers(sample, share) for sample, share in zip(frames.samples, shares, strict=True)]
+        return score(frames, write_maps(tmp_path / name, frames, maps), kind=None).result
+
+    much = run("much", (0.05, 0.05, 0.05, 0.05))
+    assert warned(much, "% of the pixels were clamped")
+    assert much.clamped == pytest.approx(0.05, abs=0.005)
+    assert warned(run("once", (0.03, 0, 0, 0)), "in 1 of 4 images more than 1 % of the pixels were clamped")
+    assert run("little", (0.008, 0.008, 0.008, 0.008)).warnings == []
+
+
+def test_a_negative_scale_is_warned_of(tmp_path):
+    frames = make_frames(tmp_path / "frames", count=3, base="marigold")
+    maps = [-sample.depth for sample in frames.samples]
+    maps[0] *= -1
+    result = score(frames, write_maps(tmp_path / "maps", frames, maps, "affine_depth"), kind=None).result
+    (warning,) = warned(result, "negative scale")
+    assert "in 2 of 3 images" in warning
+    assert "affine_depth" in warning
+
+
+@pytest.mark.parametrize("base", ["metric-median", "marigold", "dav2-table2"])
+def test_constant_maps_are_scored_and_warned_of(tmp_path, base):
+    clamp = {"low": None if base == "dav2-table2" else 0.001, "high": 80.0}
+    frames = make_frames(tmp_path / "frames", count=3, base=base, clamp=clamp)
+    maps = maps_of(frames)
+    maps[1][:] = 3
+    done = score(frames, write_maps(tmp_path / "maps", frames, maps, "metric_depth"), kind=None)
+    assert done.result.images.failed == 0
+    if base == "metric-median":  # the median of a constant is a scale like any other
+        assert not done.rows["degenerate"].any()
+    else:
+        assert done.rows["degenerate"].tolist() == [False, True, False]
+        assert warned(done.result, "1 of 3 maps are constant")
+
+
+def test_what_nobody_reproduced_is_said(tmp_path):
+    frames = make_frames(tmp_path / "frames", count=1, status="unreproduced", note="Nobody came near.")
+    (warning,) = score(frames).result.warnings
+    assert warning.startswith("protocol of-frames on kitti: nobody has reproduced the published numbers")
+    assert "Nobody came near." in warning
+
+
+def test_maps_of_two_kinds_are_warned_of(tmp_path):
+    frames = make_frames(tmp_path / "frames", count=4)
+    kinds = itertools.cycle([DepthKind.METRIC_DEPTH, DepthKind.SCALE_INVARIANT_DEPTH])
+
+    class Model:
+        def predict(self, images):
+            return [DepthMap(leaning(photo.pixels), next(kinds)) for photo in images]
+
+    done = score(frames, Model(), kind=None)
+    assert warned(done.result, "maps of 2 kinds: metric_depth, scale_invariant_depth")
+    assert done.result.model.kind is None
+    assert set(done.rows["kind"]) == {"metric_depth", "scale_invariant_depth"}
+
+
+# Which frames
+
+
+def test_a_partial_copy_is_not_an_own_list(tmp_path):
+    frames = make_frames(tmp_path / "frames", count=5)
+    whole = score(frames)
+    gone = frames.open().frames[3]
+    gone.files[1].unlink()
+    with pytest.raises(BadInput, match=r"list and files disagree: 1 of 5 frames .* the first .*00003\.png"):
+        frames.open()
+    done = evaluate_dense(leaning, frames.open(partial=True), str(frames.protocol), kind=SCALE_FREE)
+    images, benchmark = done.result.images, done.result.benchmark
+    assert (images.expected, images.scored, images.failed, images.absent) == (5, 4, 0, 1)
+    assert (benchmark.partial, benchmark.own_list) == (True, False)
+    assert warned(done.result, "partial copy: 4 of 5")
+    assert benchmark.digest == whole.result.benchmark.digest
+    assert done.rows.equals(whole.rows[whole.rows["image"] != gone.name].reset_index(drop=True))
+
+
+def test_an_own_list_is_said_to_be_one(tmp_path):
+    frames = make_frames(tmp_path / "frames", count=5)
+    whole = score(frames)
+    mine = tmp_path / "mine.txt"
+    mine.write_text("".join(frames.list.read_text().splitlines(keepends=True)[1:3]))
+    done = evaluate_dense(
+        leaning, "kitti", str(frames.protocol), root=frames.root, own_list=mine, kind=SCALE_FREE, out=tmp_path / "r"
+    )
+    images, benchmark = done.result.images, done.result.benchmark
+    assert (images.expected, images.scored, images.absent) == (5, 2, 0)
+    assert (benchmark.partial, benchmark.own_list) == (True, True)
+    assert benchmark.digest != whole.result.benchmark.digest
+    assert warned(done.result, "own list mine.txt of 2 frames; the protocol's has 5")
+    assert done.rows.equals(whole.rows[1:3].reset_index(drop=True))
+
+
+def test_a_list_of_another_length_is_refused(tmp_path):
+    frames = make_frames(tmp_path / "frames", count=4)
+    write_protocol(frames.protocol, frames.reader, frames.list.name, 5)
+    with pytest.raises(BadInput, match="has 4 frames with ground truth; the protocol demands 5"):
+        evaluate_dense(leaning, frames.open(), str(frames.protocol), kind=SCALE_FREE)
+
+
+# Protocols
+
+
+def test_a_kind_that_cannot_be_taken_is_refused_before_any_work(tmp_path):
+    frames = make_frames(tmp_path / "frames", count=2)
+    calls = []
+    with pytest.raises(BadInput, match="affine_disparity does not: its shift is unknown"):
+        score(frames, lambda pixels: calls.append(0), kind="affine_disparity", out=tmp_path / "r.json")
+    assert calls == []
+    assert not (tmp_path / "r.json.progress").exists()
+
+
+def test_a_dataset_that_is_not_named_is_refused(tmp_path):
+    frames = make_frames(tmp_path / "frames", count=1)
+    for benchmark in (frames.open(), "kitti"):
+        with pytest.raises(BadInput, match="protocol marigold-of-nyu says nothing on kitti; it names nyu"):
+            evaluate_dense(leaning, benchmark, str(only_nyu(tmp_path)), kind=SCALE_FREE)
+    with pytest.raises(BadInput, match="cannot be run on kitti"):
+        evaluate_dense(leaning, "kitti", "midas", kind="metric_depth")
+
+
+def only_nyu(tmp_path):
+    path = tmp_path / "nyu.yaml"
+    others = dict.fromkeys(name for name in dense_protocol("marigold").datasets if name != "nyu")
+    fields = {"extends": "marigold", "name": "marigold-of-nyu", "version": 1, "datasets": others}
+    path.write_text(yaml.safe_dump(fields))
+    return path
+
+
+def test_an_own_protocol_extends_one_by_name(tmp_path):
+    """Only what its file says differs; its digest is its own."""
+    frames = make_frames(tmp_path / "frames", count=3)
+    limit = tmp_path / "limit.yaml"
+    write_protocol(limit, frames.reader, frames.list.name, 3, range={"low": 0.001, "high": 30.0})
+    near = evaluate_dense(leaning, frames.open(), str(limit), kind=SCALE_FREE)
+    whole = score(frames)
+    assert near.result.protocol.name == "of-limit"
+    assert near.result.protocol.digest != whole.result.protocol.digest
+    assert (near.rows["pixels"] < whole.rows["pixels"]).all()
+    limited = replace(frames, protocol=limit)
+    assert_rows_are_the_references(near, limited, maps_of(frames))
+
+
+def test_broken_protocols_are_refused(tmp_path):
+    path = tmp_path / "mine.yaml"
+    with pytest.raises(BadInput, match=r"mine\.yaml: No such file"):
+        evaluate_dense(leaning, "kitti", str(path), kind=SCALE_FREE)
+    for text, message in (
+        ("extends: metrics\nname: mine\nversion: 1\n", r"extends: did you mean"),
+        ("extends: metric\nname: metric\nversion: 1\n", "give yours its own"),
+        ("extends: metric\nname: mine\nversion: 1\ntta: both\n", "tta"),
+        ("extends: metric\nname: mine\nversion: 1\nalignment: {space: disparity, solver: least squares}\n", "floor"),
+        ("- a\n", "must hold the fields"),
+        ("a: [", "not valid YAML"),
+    ):
+        path = tmp_path / f"{abs(hash(text))}.yaml"
+        path.write_text(text)
+        with pytest.raises(BadInput, match=message):
+            evaluate_dense(leaning, "kitti", str(path), kind=SCALE_FREE)
+
+
+# Flip averaging and stored maps
+
+
+def test_flip_averaging_is_the_mean_of_both_passes(tmp_path):
+    frames = make_frames(tmp_path / "frames", count=3, base="metric")
+    seen = []
+
+    def model(pixels):
+        seen.append(pixels.copy())
+        return leaning(pixels)
+
+    done = score(frames, model, kind="metric_depth")
+    maps = [(leaning(s.rgb) + leaning(s.rgb[:, ::-1])[:, ::-1]) / 2 for s in frames.samples]
+    assert_rows_are_the_references(done, frames, maps, "metric_depth")
+    assert {pixels.tobytes() for pixels in seen} == {
+        np.ascontiguousarray(rgb).tobytes() for s in frames.samples for rgb in (s.rgb, s.rgb[:, ::-1])
+    }
+    single = make_frames(tmp_path / "single", base="metric-single", samples=frames.samples)
+    plain = score(single, kind="metric_depth")
+    assert_rows_are_the_references(plain, single, maps_of(single), "metric_depth")
+    assert plain.metrics["absrel@depth"] != done.metrics["absrel@depth"]
+
+
+@pytest.fixture(scope="module")
+def kitti_size(tmp_path_factory):
+    """Two frames of KITTI's own sizes, which protocols crop."""
+    samples = [
+        make_samples(1, (375, 1242), seed=1, measured=0.3)[0]._replace(stem="0000000005"),
+        make_samples(1, (370, 1226), seed=2, measured=0.3)[0]._replace(stem="0000000050"),
+    ]
+    return make_frames(tmp_path_factory.mktemp("kitti") / "frames", samples=samples)
+
+
+CROPPED = """
+import numpy as np
+
+def make():
+    def predict(pixels):
+        columns = np.linspace(0, 9, pixels.shape[1] // 4)
+        return pixels[: pixels.shape[0] // 4 * 4 : 4, : pixels.shape[1] // 4 * 4 : 4, 0] / 32 + columns + 2
+    return predict
+"""
+
+
+@pytest.mark.parametrize(
+    ("protocol", "kind", "tta"),
+    [("marigold", "affine_depth", "none"), ("metric", "metric_depth", "flip"), ("dav2-table2", "metric_depth", "none")],
+)
+def test_predicted_maps_score_as_the_model_does(tmp_path, kitti_size, protocol, kind, tta):
+    (tmp_path / "net.py").write_text(CROPPED)
+    spec, options = f"python:{tmp_path / 'net.py'}:make", {"kind": kind}
+    place = {"root": kitti_size.root, "own_list": kitti_size.list}
+    direct = evaluate_dense(spec, "kitti", protocol, model_options=options, out=tmp_path / "direct.json", **place)
+    done = predict(load_model(spec, options), "kitti", tmp_path / "maps", protocol=protocol, **place)
+    assert (done.written, done.failures) == (2, ())
+    assert read_declaration(tmp_path / "maps").tta == tta
+    stored = f"predictions:{tmp_path / 'maps'}"
+    from_disk = evaluate_dense(stored, "kitti", protocol, out=tmp_path / "stored.json", **place)
+    assert from_disk.result.images.scored == 2
+    assert from_disk.result.rows.sha256 == direct.result.rows.sha256
+    assert from_disk.result.metrics == direct.result.metrics
+    other = "metric-single" if tta == "flip" else "metric"
+    if kind == "metric_depth":
+        with pytest.raises(BadInput, match=rf"predictions\.yaml says tta: {tta}, and protocol {other} wants"):
+            evaluate_dense(stored, "kitti", other, **place)
+
+
+def test_maps_of_whole_frames_are_refused_where_the_protocol_crops(tmp_path, kitti_size):
+    maps = [leaning(sample.rgb) for sample in kitti_size.samples]
+    stored = write_maps(tmp_path / "maps", kitti_size, maps, "metric_depth")
+    place = {"root": kitti_size.root, "own_list": kitti_size.list}
+    done = evaluate_dense(stored, "kitti", "metric-single", **place)
+    assert done.result.images.scored == 0
+    assert "has the size of the whole frame, 375 x 1242" in done.result.failures[0].reason
+    assert evaluate_dense(stored, "kitti", "metric-median", **place).result.images.failed == 0
+
+
+# Carrying on
+
+
+@pytest.fixture
+def logged(tmp_path, monkeypatch):
+    """Six frames, the model string that logs what it is given, and a count of those calls."""
+    frames = make_frames(tmp_path / "frames", count=6)
+    (tmp_path / "net.py").write_text(MODEL)
+    log = tmp_path / "calls.txt"
+    monkeypatch.setenv("CALLS", str(log))
+
+    def calls():
+        return Counter(log.read_text().split()) if log.exists() else Counter()
+
+    return frames, f"python:{tmp_path / 'net.py'}:make", calls
+
+
+class StoppedError(Exception):
+    pass
+
+
+def interrupt(frames, spec, out, after, **options):
+    """Start a run, and stop it when so many images are done."""
+
+    def stop(done, _all):
+        if done == after:
+            raise StoppedError
+
+    with pytest.raises(StoppedError):
+        resumed(frames, spec, out, progress=stop, **options)
+    assert not out.exists()
+    assert out.with_name(f"{out.name}.progress").exists()
+
+
+def resumed(frames, spec, out, **options):
+    return evaluate_dense(
+        spec, frames.open(), str(frames.protocol), model_options={"kind": SCALE_FREE}, out=out, **options
+    )
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_an_interrupted_run_is_carried_on(tmp_path, logged, workers):
+    frames, spec, calls = logged
+    out = tmp_path / "r.json"
+    interrupt(frames, spec, out, 2, workers=workers)
+    interrupt(frames, spec, out, 4, workers=workers)
+    done = resumed(frames, spec, out, workers=workers)
+    assert done.result.run.images_resumed >= 3
+    assert len(calls()) == 6
+    # What the model had done but no worker had scored is done again.
+    assert sum(calls().values()) <= 6 + 2 * (workers + 1)
+    whole = resumed(frames, spec, tmp_path / "whole.json")
+    assert done.result.rows.sha256 == whole.result.rows.sha256
+    assert done.result.metrics == whole.result.metrics
+    assert {path.name for path in tmp_path.glob("r.*")} == {"r.json", done.result.rows.file}
+
+
+def touch_truth(frames, tmp_path):
+    truth = frames.open().frames[5].files[1]
+    values = np.asarray(Image.open(truth)).copy()
+    values[values > 0] += 256
+    Image.fromarray(values).save(truth)
+
+
+def change_protocol(frames, tmp_path):
+    write_protocol(tmp_path / "other.yaml", frames.reader, frames.list.name, 6, clamp={"low": 0.5, "high": 80.0})
+    return replace(frames, protocol=tmp_path / "other.yaml")
+
+
+def change_list(frames, tmp_path):
+    frames.list.write_text("\n".join(reversed(frames.list.read_text().splitlines())) + "\n")
+    return replace(frames)  # its manifest pins the list as it is now
+
+
+def change_code(frames, tmp_path):
+    (tmp_path / "net.py").write_text(MODEL + "# another version\n")
+
+
+def change_nothing(frames, tmp_path):
+    pass
+
+
+@pytest.mark.parametrize("change", [change_nothing, touch_truth, change_protocol, change_list, change_code])
+def test_a_run_starts_over_when_what_it_depends_on_has_changed(tmp_path, logged, change):
+    frames, spec, calls = logged
+    interrupt(frames, spec, tmp_path / "r.json", 4)
+    before = sum(calls().values())
+    frames = change(frames, tmp_path) or frames
+    done = resumed(frames, spec, tmp_path / "r.json")
+    if change is change_nothing:
+        assert done.result.run.images_resumed == 4
+        assert sum(calls().values()) == before + 2
+    else:
+        assert done.result.run.images_resumed == 0
+        assert sum(calls().values()) == before + 6
+    fresh = resumed(frames, spec, tmp_path / "fresh.json")
+    assert done.result.rows.sha256 == fresh.result.rows.sha256
+
+
+def test_missing_maps_that_have_come_are_all_that_is_run(tmp_path):
+    frames = make_frames(tmp_path / "frames", count=4)
+    maps = maps_of(frames)
+    stored = write_maps(tmp_path / "maps", frames, [*maps[:3], None])
+    assert score(frames, stored, kind=None, out=tmp_path / "r.json").result.images.scored == 3
+    write_maps(tmp_path / "maps", frames, maps)
+    done = score(frames, stored, kind=None, out=tmp_path / "r.json")
+    assert (done.result.images.scored, done.result.run.images_resumed) == (4, 3)
+    assert done.result.rows.sha256 == score(frames, stored, kind=None, out=tmp_path / "s.json").result.rows.sha256
+    assert not (tmp_path / "r.json.progress").exists()
+
+
+def test_a_python_object_is_never_carried_on(tmp_path):
+    frames = make_frames(tmp_path / "frames", count=3)
+
+    def stop(done, _all):
+        raise StoppedError
+
+    with pytest.raises(StoppedError):
+        score(frames, out=tmp_path / "r.json", progress=stop)
+    assert not list(tmp_path.glob("r.json*"))
+    assert score(frames, out=tmp_path / "r.json").result.run.images_resumed == 0
+
+
+def run_until(line, log, lines, sign):
+    """Start the command, send it a signal once the model has been called so many times, and wait for its end."""
+    child = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    while child.poll() is None and (not log.exists() or log.read_bytes().count(b"\n") < lines):
+        time.sleep(0.002)
+    time.sleep(random.random() * 0.02)
+    child.send_signal(sign)
+    child.communicate(timeout=60)
+    return child.returncode
+
+
+@pytest.mark.slow
+def test_a_run_killed_at_any_moment_ends_as_if_never_killed(tmp_path, logged):
+    _, spec, calls = logged
+    frames = make_frames(tmp_path / "many", count=24)
+    line = [sys.executable, "-m", "da2k", "evaluate", spec, "--benchmark", "kitti", "--root", str(frames.root)]
+    line += ["--protocol", str(frames.protocol), "--list", str(frames.list), "--out", str(tmp_path / "r/killed.json")]
+    line += ["-o", f"kind={SCALE_FREE}", "-o", "pause=0.03", "--workers", "2"]
+    for kills, lines in enumerate((1, 8, 19)):
+        assert run_until(line, tmp_path / "calls.txt", lines, signal.SIGKILL) == -signal.SIGKILL
+        assert not (tmp_path / "r/killed.json").exists(), kills
+        assert not list(tmp_path.glob("r/*.parquet"))
+    subprocess.run(line, capture_output=True, check=True)
+    assert len(calls()) == 24
+    # Of each run that was killed: the image in the model, and those that two workers had not finished.
+    assert sum(calls().values()) <= 24 + 3 * 3
+    killed = read_any_result(tmp_path / "r/killed.json")
+    assert killed.run.images_resumed > 0
+    whole = evaluate_dense(
+        spec, "kitti", str(frames.protocol), root=frames.root, own_list=frames.list, out=tmp_path / "whole.json",
+        model_options={"kind": SCALE_FREE, "pause": "0"},
+    )  # fmt: skip
+    assert killed.rows.sha256 == whole.result.rows.sha256
+    assert killed.metrics == whole.result.metrics
+    assert {path.name for path in (tmp_path / "r").iterdir()} == {"killed.json", killed.rows.file}
+
+
+# Results that are there already, and damaged ones
+
+
+def test_a_result_of_something_else_is_not_replaced_without_being_told(tmp_path):
+    frames = make_frames(tmp_path / "frames", count=3)
+    other = tmp_path / "other.yaml"
+    write_protocol(other, frames.reader, frames.list.name, 3, clamp={"low": 0.5, "high": 80.0})
+    maps, out = write_maps(tmp_path / "maps", frames, maps_of(frames)), tmp_path / "r.json"
+    score(frames, maps, kind=None, out=out)
+    score(frames, maps, kind=None, out=out)
+    before = out.read_bytes()
+    with pytest.raises(BadInput, match=r"r\.json: holds the result of protocol of-frames with other choices"):
+        evaluate_dense(maps, frames.open(), str(other), out=out)
+    twin = write_maps(tmp_path / "twin", frames, maps_of(frames))
+    with pytest.raises(BadInput, match=r"holds the result of predictions:.*maps with other options or weights"):
+        score(frames, twin, kind=None, out=out)
+    mine = tmp_path / "mine.txt"
+    mine.write_text("".join(frames.list.read_text().splitlines(keepends=True)[:2]))
+    with pytest.raises(BadInput, match="other frames"):
+        evaluate_dense(maps, "kitti", str(frames.protocol), root=frames.root, own_list=mine, out=out)
+    assert out.read_bytes() == before
+    replaced = evaluate_dense(maps, frames.open(), str(other), out=out, replace=True).result
+    assert read_any_result(out) == replaced
+    assert {path.name for path in tmp_path.glob("r.*")} == {"r.json", replaced.rows.file}
+
+
+def test_a_result_on_pairs_is_not_replaced_by_one_on_depth(tmp_path, make_benchmark):
+    frames = make_frames(tmp_path / "frames", count=2)
+    da2k.evaluate("baseline:row", make_benchmark(), out=tmp_path / "r.json")
+    with pytest.raises(BadInput, match="holds the result of benchmark"):
+        score(frames, out=tmp_path / "r.json")
+    (tmp_path / "thesis.json").write_text("{}")
+    with pytest.raises(BadInput, match="is no result"):
+        score(frames, out=tmp_path / "thesis.json")
+
+
+def changed(key, value):
+    def change(content):
+        *path, last = key.split("/")
+        place = content
+        for part in path:
+            place = place[part]
+        place[last] = value
+
+    return change
+
+
+CONTRADICTIONS = {
+    "more scored than expected": (changed("images/scored", 9), "are not the expected"),
+    "fewer scored than expected": (changed("images/scored", 1), "are not the expected 3"),
+    "a failure that nobody names": (changed("images/failed", 1), "and 0 failures are named"),
+    "no metrics": (changed("metrics", {}), "metrics are there if"),
+    "a mean outside its interval": (changed("metrics/delta1/mean", 7.0), "metrics.delta1: the mean 7.0"),
+    "a share above 1": (changed("clamped", 1.5), "clamped"),
+    "a mean that is NaN": (changed("metrics/delta1/mean", float("nan")), "metrics.delta1.mean"),
+    "a field that is unknown": (changed("accuracy", 1), "accuracy"),
+    "another schema": (changed("schema_version", 2), "schema_version"),
+    "no protocol": (changed("protocol", None), "protocol"),
+}
+
+
+@pytest.mark.parametrize("fault", CONTRADICTIONS)
+def test_results_that_contradict_themselves_are_refused(tmp_path, fault):
+    change, message = CONTRADICTIONS[fault]
+    frames = make_frames(tmp_path / "frames", count=3)
+    score(frames, out=tmp_path / "r.json")
+    content = json.loads((tmp_path / "r.json").read_text())
+    change(content)
+    (tmp_path / "r.json").write_text(json.dumps(content))
+    with pytest.raises(BadInput) as caught:
+        read_any_result(tmp_path / "r.json")
+    assert message in str(caught.value)
+    assert str(tmp_path / "r.json") in str(caught.value)
+
+
+def test_a_result_on_depth_is_none_on_pairs(tmp_path):
+    frames = make_frames(tmp_path / "frames", count=1)
+    score(frames, out=tmp_path / "r.json")
+    with pytest.raises(BadInput, match="is a result on kitti, and one on pairs of points is needed"):
+        da2k.read_result(tmp_path / "r.json")
+
+
+def test_rows_that_were_changed_are_refused(tmp_path):
+    frames = make_frames(tmp_path / "frames", count=2)
+    result = score(frames, out=tmp_path / "r.json").result
+    (tmp_path / result.rows.file).write_bytes(b"PAR1")
+    with pytest.raises(BadInput, match="SHA-256 differs"):
+        read_rows(result, tmp_path / "r.json")
+
+
+def test_keyboard_interrupts_are_not_swallowed(tmp_path):
+    frames = make_frames(tmp_path / "frames", count=3)
+
+    def stop(pixels):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        score(frames, stop, workers=2)
+
+
+def test_a_model_may_say_that_a_map_is_missing(tmp_path):
+    frames = make_frames(tmp_path / "frames", count=2)
+
+    def model(pixels):
+        raise MissingPrediction("no map here")
+
+    assert {failure.reason for failure in score(frames, model).result.failures} == {"no map here"}
