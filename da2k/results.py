@@ -227,9 +227,11 @@ class DenseResult(_Record):
             raise ValueError(f"images.failed is {self.images.failed}, and {len(self.failures)} failures are named")
         if bool(self.metrics) is not bool(self.images.scored):
             raise ValueError("metrics are there if, and only if, images were scored")
-        whole = self.images.scored + self.images.failed == self.images.expected
-        if not self.benchmark.partial and not whole:
-            raise ValueError(f"images: scored and failed ones are not the expected {self.images.expected}")
+        images, own = self.images, self.benchmark.own_list
+        if not own and images.scored + images.failed + images.absent != images.expected:
+            raise ValueError(f"images: scored, failed and absent ones are not the expected {images.expected}")
+        if self.benchmark.partial is not (own or images.absent > 0):
+            raise ValueError("benchmark.partial: is so where images are absent or the list is the user's, and only there")
         for name, metric in self.metrics.items():
             if not metric.interval[0] <= metric.mean <= metric.interval[1]:
                 raise ValueError(f"metrics.{name}: the mean {metric.mean} is not in its interval")

@@ -148,7 +148,8 @@ def _frames_scored(result: "DenseResult") -> str:
     images = result.images
     scored = f"{images.scored} of {images.expected} images"
     if result.benchmark.own_list:
-        return f"{images.scored} images of another list than the protocol's {images.expected}"
+        listed = images.scored + images.failed + images.absent
+        return f"{images.scored} of {listed} images of another list than the protocol's {images.expected}"
     return f"partial copy, {scored}" if result.benchmark.partial else scored
 
 

@@ -26,7 +26,7 @@ def find_list(name: str, dataset: Dataset, folders: Sequence[Path]) -> Path:
     for path in here:
         if sha256_file(path) == pinned.sha256:
             return path
-    fetch = f"run: da2k data fetch {dataset.id}"
+    fetch = f"run: da2k data fetch {dataset.id} --lists"
     if here:
         raise BadInput(
             f"{here[0]}: is not the list that the data manifest pins (its SHA-256 is {sha256_file(here[0])[:12]}…, not "

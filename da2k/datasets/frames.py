@@ -37,7 +37,7 @@ class Frame:
 
     Attributes:
         name: the image's path in the list, with /: what a predictions folder mirrors.
-        files: the files that its content comes from.
+        files: the files that its content comes from: the image's first, or the one that holds all.
         open_photo: gives the image, named `name`. Raises BadInput if it is missing or damaged.
         read_truth: gives the measured depth, of the image's size. Raises BadInput if a file is missing, damaged, of
             another size, or not what the reader is for.
@@ -82,7 +82,7 @@ class FrameSet:
 
     @cached_property
     def stamps(self) -> list[Any]:
-        """What changes when a file of a frame changes: names, sizes and times of modification."""
-        files = dict.fromkeys(path for frame in self.frames for path in frame.files)
+        """What changes when measured depth changes: names, sizes and times of its files. Images have digests."""
+        files = dict.fromkeys(path for frame in self.frames for path in frame.files[1:] or frame.files)
         stats = ((path.name, path.stat()) for path in files if path.is_file())
         return [[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats]

@@ -33,7 +33,6 @@ def protocol_names() -> list[str]:
     return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
 
 
-@cache
 def protocol(name: str) -> Protocol:
     """The protocol of this name, or in the YAML file of this path.
 
@@ -41,6 +40,15 @@ def protocol(name: str) -> Protocol:
         BadInput: there is none, and the message lists them; or the file is no record of a protocol, and the message
             names the field.
     """
+    return _bundled(name) if name in protocol_names() else _validated(name)
+
+
+@cache
+def _bundled(name: str) -> Protocol:
+    return _validated(name)
+
+
+def _validated(name: str) -> Protocol:
     fields = _read(name)
     kind = OrderingProtocol if fields.get("task") == "ordering" else DenseProtocol
     if fields.get("name") in protocol_names() and fields["name"] != name:

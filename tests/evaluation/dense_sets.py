@@ -10,6 +10,8 @@ import yaml
 
 from da2k.datasets.frames import FrameSet
 from da2k.datasets.open_frames import open_frames
+from da2k.evaluation.dense import evaluate_dense
+from da2k.models.declaration import Declaration, write_declaration
 from da2k.protocols import DenseProtocol, dense_protocol
 from tests.datasets.native_formats import WRITERS, Sample, make_samples, rules_for, write_manifest
 
@@ -22,6 +24,7 @@ DATASETS = {
     "eth3d": "eth3d",
     "diode": "diode",
 }
+SCALE_FREE = "scale_invariant_depth"
 LIMITS = {"range": {"low": 0.001, "high": 80.0}, "clamp": {"low": 0.001, "high": 80.0}}
 
 
@@ -76,3 +79,24 @@ def leaning(pixels: np.ndarray) -> np.ndarray:
     """A positive map, float32 [H, W], that depends on the pixels and on the place, left and right not alike."""
     columns = np.linspace(0, 9, pixels.shape[1], dtype=np.float32)
     return pixels[..., 0].astype(np.float32) / 32 + pixels[..., 1].astype(np.float32) / 64 + 2 + columns
+
+
+def score(frames, model=leaning, **options):
+    options.setdefault("kind", SCALE_FREE)
+    return evaluate_dense(model, frames.open(), str(frames.protocol), **options)
+
+
+def write_maps(folder, frames, maps, kind=SCALE_FREE, **fields):
+    """A predictions folder with a map for each frame that has one in `maps`."""
+    folder.mkdir(exist_ok=True)
+    write_declaration(folder, Declaration(model="stored", kind=kind, **fields))
+    for frame, values in zip(frames.open().frames, maps, strict=True):
+        if values is not None:
+            path = (folder / frame.name).with_suffix(".npy")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            np.save(path, values)
+    return f"predictions:{folder}"
+
+
+def maps_of(frames):
+    return [leaning(sample.rgb) for sample in frames.samples]

@@ -47,7 +47,8 @@ class DenseEvaluation:
     def __repr__(self) -> str:
         images = self.result.images
         values = ", ".join(f"{name}={value:.4f}" for name, value in self.metrics.items())
-        return f"DenseEvaluation({values}; {images.scored} of {images.expected} images)"
+        wanted = images.scored + images.failed + images.absent if self.result.benchmark.own_list else images.expected
+        return f"DenseEvaluation({values}; {images.scored} of {wanted} images)"
 
     @cached_property
     def rows(self) -> "pd.DataFrame":
@@ -117,6 +118,11 @@ def evaluate_dense(
     if not isinstance(frames, FrameSet):
         frames = open_frames(frames, rules.rules(frames), root, own_list=own_list, partial=partial)
     choices = rules.rules(frames.dataset)
+    if frames.reader != choices.reader:
+        raise BadInput(
+            f"the frames were opened as {frames.reader}, and protocol {rules.name} reads {frames.dataset} as "
+            f"{choices.reader}; open them by the rules of the protocol"
+        )
     loaded = load_model(model, model_options, device) if isinstance(model, str) else as_model(model, kind, aspect)
     if loaded.record.kind is not None:
         rules.require(loaded.record.kind)

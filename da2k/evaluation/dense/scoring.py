@@ -111,12 +111,15 @@ def _read(
 
 
 def _to_space(values: Values, kind: DepthKind, alignment: Alignment) -> Values:
-    """The values in the space that is aligned: depth becomes 1/depth for disparity; NaN where it is not positive, or is
-    infinite, which is no answer and not a disparity of 0."""
+    """The values in the space that is aligned: depth becomes 1/depth for disparity; NaN where it is not positive.
+
+    Infinite depth is no answer (see `DepthMap`), so it is NaN too, and not a disparity of 0.
+    """
     if alignment.space != "disparity" or kind is DepthKind.AFFINE_DISPARITY:
         return values
-    with np.errstate(divide="ignore", invalid="ignore"):
-        inverse: Values = np.where((values > 0) & (values < np.inf), 1 / values.astype(np.float64, copy=False), np.nan)
+    inverse = np.full(values.shape, np.nan)
+    with np.errstate(over="ignore"):
+        np.divide(1.0, values, out=inverse, where=(values > 0) & (values < np.inf), dtype=np.float64)
     return inverse
 
 
@@ -152,7 +155,7 @@ def _fitted_pixels(
         chosen = positive if chosen is None else chosen & positive
     if chosen is not None and not chosen.any():
         raise BadInput(f"no pixel is left to be fitted ({alignment.support})")
-    return chosen
+    return None if chosen is None or chosen.all() else chosen
 
 
 def _nearest(side: int, longest: int, shortened: int) -> NDArray[np.int64]:
