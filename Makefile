@@ -50,6 +50,7 @@ bench: $(VENV)/.complete
 docs: $(VENV)/.complete label-studio
 	$(VENV)/bin/python docs/write_commands.py
 	$(VENV)/bin/python docs/write_protocols.py
+	$(VENV)/bin/python docs/write_datasets.py
 	$(VENV)/bin/python docs/write_scenes.py
 	DA2K_LABEL_STUDIO=$(STUDIO) $(VENV)/bin/python docs/write_annotate.py
 

@@ -213,9 +213,9 @@ class DenseResult(_Record):
     run: Run
     images: Images
     metrics: dict[str, Mean]
-    level: Share
+    level: Annotated[float, Field(gt=0, lt=1)]
     method: Literal["bootstrap by image"] = "bootstrap by image"
-    resamples: Count
+    resamples: Annotated[int, Field(ge=1, le=1_000_000)]
     clamped: Share
     failures: list[Failure] = []
     warnings: list[str] = []
@@ -223,6 +223,8 @@ class DenseResult(_Record):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        if len({failure.image for failure in self.failures}) < len(self.failures):
+            raise ValueError("failures: an image is named twice")
         if len(self.failures) != self.images.failed:
             raise ValueError(f"images.failed is {self.images.failed}, and {len(self.failures)} failures are named")
         if bool(self.metrics) is not bool(self.images.scored):
@@ -231,7 +233,7 @@ class DenseResult(_Record):
         if not own and images.scored + images.failed + images.absent != images.expected:
             raise ValueError(f"images: scored, failed and absent ones are not the expected {images.expected}")
         if self.benchmark.partial is not (own or images.absent > 0):
-            raise ValueError("benchmark.partial: is so where images are absent or the list is the user's, and only there")
+            raise ValueError("benchmark.partial: is true if, and only if, images are absent or the list is the user's")
         for name, metric in self.metrics.items():
             if not metric.interval[0] <= metric.mean <= metric.interval[1]:
                 raise ValueError(f"metrics.{name}: the mean {metric.mean} is not in its interval")

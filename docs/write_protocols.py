@@ -1,22 +1,39 @@
-"""Write the second part of docs/protocols.md from the records. A test checks that it is up to date."""
+"""Write the parts of docs/protocols.md that come from the code. A test checks that they are up to date."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 from da2k.protocols import DenseProtocol, protocol, protocol_names
 from da2k.protocols.described import STATUS, Axis, common_axes, dataset_axes
+from da2k.protocols.fields import field_table
 
 PAGE = Path(__file__).with_name("protocols.md")
+FIELDS = "<!-- The fields, written by make docs. -->"
+FIELDS_END = "<!-- End of the fields. -->"
+EXTENDS = (
+    "extends",
+    "text; may be left out",
+    "a protocol that comes with da2k; all that is not said here is as there, and only name is then needed",
+)
 BEGIN = "<!-- From here on written by make docs from the records. -->"
 
 
 def page(own_part: str) -> str:
-    """The text of docs/protocols.md: the hand-written part up to the marker, then the records."""
+    """The text of docs/protocols.md: the hand-written part with the fields in it up to the marker, then the records."""
     records = [protocol(name) for name in protocol_names()]
     dense = [record for record in records if isinstance(record, DenseProtocol)]
-    return "\n".join(
-        [own_part.partition(BEGIN)[0] + BEGIN, "", *(line for record in dense for line in section(record))]
-    )
+    by_hand = own_part.partition(BEGIN)[0]
+    before, after = by_hand.partition(FIELDS)[0], by_hand.partition(FIELDS_END)[2]
+    written = "\n".join([FIELDS, "", *fields(), "", FIELDS_END])
+    return "\n".join([before + written + after + BEGIN, "", *(line for record in dense for line in section(record))])
+
+
+def fields() -> Iterator[str]:
+    """The fields of a record as a table."""
+    yield "| field | type | meaning |"
+    yield "|---|---|---|"
+    for name, kind, meaning in [EXTENDS, *field_table(DenseProtocol)]:
+        yield f"| `{name}` | {kind} | {meaning} |"
 
 
 def section(record: DenseProtocol) -> Iterator[str]:
@@ -44,7 +61,12 @@ def table(title: str, axes: list[Axis]) -> Iterator[str]:
     yield f"| | {title} | |" + (" From |" if sourced else "")
     yield "|---|---|---|" + ("---|" if sourced else "")
     for axis in axes:
-        cells = [str(axis.number), axis.name, axis.text, *([axis.evidence or ""] if sourced else [])]
+        cells = [
+            str(axis.number),
+            f"{axis.name} ({', '.join(f'`{field}`' for field in axis.field.split(', '))})",
+            axis.text,
+            *([axis.evidence or ""] if sourced else []),
+        ]
         yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
     yield ""
 

@@ -9,7 +9,7 @@ import pytest
 
 CODE = Path(__file__).resolve().parents[1] / "da2k"
 VALUES = ("errors", "depth", "pairs", "images", "files", "results")
-ROOMS = ("metrics", "protocols", "datasets", "models", "evaluation", "construction", "annotation", "cli")
+ROOMS = ("metrics", "protocols", "datasets", "models", "evaluation", "construction", "annotation", "leaderboard", "cli")
 HEAVY = ("torch", "torchvision", "diffusers", "transformers", "matplotlib", "label_studio_sdk", "scipy", "pandas")
 MODULES = sorted(path for path in CODE.rglob("*.py"))
 

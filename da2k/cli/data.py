@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from da2k.datasets.fetch import Holding
     from da2k.datasets.manifest import Dataset
 
 app = typer.Typer(help="The benchmarks' files.", no_args_is_help=True, rich_markup_mode=None)
@@ -30,7 +29,7 @@ def list_datasets(json: Json = False, manifest: Manifest = None) -> None:
     from json import dumps
 
     from da2k.cli.tables import print_table
-    from da2k.datasets.fetch import holdings
+    from da2k.datasets.holdings import holdings
 
     held = holdings(manifest)
     if json:
@@ -47,7 +46,7 @@ def list_datasets(json: Json = False, manifest: Manifest = None) -> None:
                 h.dataset.id,
                 _images(h.dataset),
                 str(h.dataset.expected.pairs) if h.dataset.expected else "",
-                "" if h.dataset.size is None else _size(h.dataset.size),
+                _all_sizes(h.dataset),
                 h.dataset.licence,
                 "yes" if h.here else "list only" if h.lists else "no",
             ]
@@ -55,7 +54,7 @@ def list_datasets(json: Json = False, manifest: Manifest = None) -> None:
         ],
     )
     for h in held:
-        typer.echo(f"{h.dataset.id}: {_where(h)}")
+        typer.echo(f"{h.dataset.id}: {h.folder if h.here else h.state}")
 
 
 @app.command()
@@ -115,7 +114,7 @@ def verify(
     """
     from json import dumps
 
-    from da2k.datasets.fetch import verify_all
+    from da2k.datasets.verify import verify_all
 
     if root is not None and name is None:
         raise typer.BadParameter(
@@ -140,13 +139,13 @@ def _images(dataset: "Dataset") -> str:
     return str(sum(each.scored for each in dataset.lists)) if dataset.lists else ""
 
 
-def _where(held: "Holding") -> str:
-    if held.here:
-        return str(held.folder)
-    remedy = f"da2k data fetch {held.dataset.id}"
-    if held.lists:
-        return f"{held.folder} has its list only; what is left to do is said by: {remedy}"
-    return f"not here; get it with: {remedy}"
+def _all_sizes(dataset: "Dataset") -> str:
+    """Bytes of what `fetch` gets: more than (>) what is known, where that is not all."""
+    if dataset.size is not None:
+        return _size(dataset.size)
+    if not dataset.files:
+        return "by hand"
+    return f">{_size(dataset.size_known)}" if dataset.size_known else "unknown"
 
 
 def _remark(line: str) -> None:

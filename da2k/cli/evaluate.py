@@ -115,12 +115,11 @@ def evaluate(
 
 def _required(protocol: str | None, benchmark: str) -> "DenseProtocol":
     """The protocol that was named; measured depth has no default, since no two papers use the same."""
-    from da2k.protocols import dense_protocol, protocols_for
+    from da2k.protocols import dense_protocol, which_protocols
 
     if protocol is None:
-        names = ", ".join(protocols_for(benchmark))
-        raise typer.BadParameter(f"name one for {benchmark}: {names} (da2k protocols list)", param_hint="--protocol")
-    return dense_protocol(protocol)
+        raise typer.BadParameter(f"name one; {which_protocols(benchmark)}", param_hint="--protocol")
+    return dense_protocol(protocol, benchmark)
 
 
 def _print(result: "Result | DenseResult", target: Path) -> None:
@@ -156,7 +155,8 @@ def _frames_scored(result: "DenseResult") -> str:
 def _footline(run: "Run") -> str:
     rate = f", {run.images_per_second:.1f} images/s" if run.images_per_second else ""
     resumed = f", {run.images_resumed} images from an earlier run" if run.images_resumed else ""
-    return f"{run.seconds:.1f} s on {run.device}, {run.dtype}{rate}{resumed}"
+    where = "" if run.device == "none" else f" on {run.device}, {run.dtype}"
+    return f"{run.seconds:.1f} s{where}{rate}{resumed}"
 
 
 def _slug(name: str) -> str:

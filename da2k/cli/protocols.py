@@ -12,8 +12,9 @@ app = typer.Typer(help="The scoring rules that can be named.", no_args_is_help=T
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
-_WIDTH = 110
+_WIDTH = 100
 _MARKS = {"match": "", "unreproduced": "*", "unavailable": "†", "unanchored": "°"}
+_LETTERS = {"metric_depth": "M", "scale_invariant_depth": "S", "affine_depth": "A", "affine_disparity": "D"}
 
 
 @app.command("list")
@@ -25,23 +26,15 @@ def list_protocols(json: Json = False) -> None:
     from json import dumps
 
     from da2k.cli.tables import print_table
-    from da2k.protocols import DenseProtocol, protocol, protocol_names
-    from da2k.protocols.described import kinds_taken
+    from da2k.protocols import protocol, protocol_names
 
     records = [protocol(name) for name in protocol_names()]
     if json:
         typer.echo(dumps({record.name: _summary(record) for record in records}, indent=1))
         return
-    rows = []
-    for record in records:
-        if isinstance(record, DenseProtocol):
-            sets = " ".join(f"{name}{_MARKS[rules.status]}" for name, rules in record.datasets.items())
-            kinds = " ".join(kinds_taken(record))
-            aligned = "nothing" if record.alignment.space == "none" else record.alignment.space
-            rows.append([record.name, str(record.version), sets, aligned, record.metrics_in, kinds])
-        else:
-            rows.append([record.name, str(record.version), "pairs of points", "nothing", "order", "all kinds"])
+    rows = [row for record in records for row in _rows(record)]
     print_table(["protocol", "version", "benchmarks", "aligns", "metrics in", "takes"], rows, text=6)
+    typer.echo(f"takes: {', '.join(f'{letter} {kind}' for kind, letter in _LETTERS.items())}")
     typer.echo("* nobody is known to have reproduced a published number   ° no number is published   † cannot be run")
     typer.echo("One's own: a YAML file with extends; see docs/protocols.md")
 
@@ -53,7 +46,8 @@ def show(
 ) -> None:
     """Print every choice of a protocol, where each comes from, and the published numbers.
 
-    The lines are numbered by the fifteen things that have to be equal before two numbers can be compared.
+    The lines are numbered by the fifteen things that have to be equal before two numbers can be compared, and name the
+    fields of a record of one's own in brackets.
 
     Example: da2k protocols show dav2-table2
     """
@@ -71,14 +65,43 @@ def show(
             typer.echo(f"{key + ':':<12} {value}")
 
 
+def _rows(record: "DenseProtocol | OrderingProtocol") -> list[list[str]]:
+    """The lines of a protocol in the list: more than one if its benchmarks fill more than one."""
+    from textwrap import wrap
+
+    from da2k.protocols import DenseProtocol
+    from da2k.protocols.described import kinds_taken
+
+    if not isinstance(record, DenseProtocol):
+        return [[record.name, str(record.version), "pairs of points", "nothing", "order", " ".join(_LETTERS.values())]]
+    sets = " ".join(f"{name}{_MARKS[rules.status]}" for name, rules in record.datasets.items())
+    first, *more = wrap(sets, 42, break_on_hyphens=False)
+    letters = " ".join(_LETTERS[kind] for kind in kinds_taken(record))
+    rest = [_aligned(record), record.metrics_in, letters]
+    return [[record.name, str(record.version), first, *rest], *(["", "", line, "", "", ""] for line in more)]
+
+
 def _summary(record: "DenseProtocol | OrderingProtocol") -> dict[str, object]:
     from da2k.protocols import DenseProtocol
+    from da2k.protocols.described import kinds_taken
 
     named: dict[str, object] = {"task": record.task, "version": record.version, "digest": record.digest}
     if not isinstance(record, DenseProtocol):
-        return named
-    status = {name: rules.status for name, rules in record.datasets.items()}
-    return {**named, "title": record.title, "takes": record.alignment.takes, "datasets": status}
+        return {**named, "aligns": "nothing", "metrics_in": "order", "kinds": list(_LETTERS)}
+    return {
+        **named,
+        "title": record.title,
+        "aligns": _aligned(record),
+        "metrics_in": record.metrics_in,
+        "metrics": list(record.metrics),
+        "takes": record.alignment.takes,
+        "kinds": list(kinds_taken(record)),
+        "datasets": {name: rules.status for name, rules in record.datasets.items()},
+    }
+
+
+def _aligned(record: "DenseProtocol") -> str:
+    return "nothing" if record.alignment.space == "none" else record.alignment.space
 
 
 def _print_dense(record: "DenseProtocol") -> None:
@@ -106,11 +129,15 @@ def _print_dense(record: "DenseProtocol") -> None:
 
 
 def _print_axes(axes: "list[Axis]") -> None:
+    from da2k.protocols.described import OWN
+
     shown = None
     for i, axis in enumerate(axes):
-        typer.echo(_wrapped(f"{axis.number:>3}  {axis.name}: {axis.text}", 5, first=0))
+        typer.echo(_wrapped(f"{axis.number:>3}  {axis.name} ({axis.field}): {axis.text}", 5, first=0))
         repeated = i + 1 < len(axes) and axes[i + 1].evidence == axis.evidence
-        if axis.evidence and axis.evidence != shown and not repeated:
+        if axis.evidence == OWN:
+            typer.echo(f"     {OWN}")
+        elif axis.evidence and axis.evidence != shown and not repeated:
             typer.echo(_wrapped(f"from: {axis.evidence}", 11, first=5))
             shown = axis.evidence
 

@@ -1,6 +1,6 @@
 """`da2k predict` and `compare`, and the options that they share with `da2k evaluate`."""
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -171,13 +171,14 @@ def model_options(pairs: list[str], dtype: str | None) -> dict[str, str]:
 
 def show_failures(failures: "Sequence[Failure]") -> None:
     """Name the images that failed, on stderr, and leave with exit code 1 if there are any."""
-    by_reason: dict[str, list[str]] = {}
+    by_reason: dict[str, list[Failure]] = {}
     for failure in failures:
-        by_reason.setdefault(failure.reason, []).append(failure.image)
+        alike = failure.reason.replace(str(PurePosixPath(failure.image).with_suffix("")), "*")
+        by_reason.setdefault(alike, []).append(failure)
     shown = 20
-    for reason, images in list(by_reason.items())[:shown]:
-        more = f" and {len(images) - 1} more images" if len(images) > 1 else ""
-        typer.echo(f"failed: {images[0]}{more}: {reason}", err=True)
+    for images in list(by_reason.values())[:shown]:
+        more = f" and {len(images) - 1} more image{'s'[: len(images) > 2]}" if len(images) > 1 else ""
+        typer.echo(f"failed: {images[0].image}{more}: {images[0].reason}", err=True)
     if len(by_reason) > shown:
         left = sum(map(len, list(by_reason.values())[shown:]))
         typer.echo(f"failed: and {left} images more; the result file names them", err=True)

@@ -8,6 +8,7 @@ from da2k.datasets.da2k import ANNOTATIONS, Benchmark, locate, read_benchmark
 from da2k.datasets.manifest import Dataset, dataset_folder, known_as, load_manifest
 from da2k.errors import BadInput, did_you_mean
 from da2k.images import Photo
+from da2k.protocols.dense import BENCHMARKS
 
 
 def open_benchmark(where: str | Path, *, root: Path | None = None, partial: bool = False) -> Benchmark:
@@ -33,8 +34,7 @@ def open_benchmark(where: str | Path, *, root: Path | None = None, partial: bool
         return benchmark if dataset is None else _complete(benchmark, dataset, partial)
     dataset = known_as(name)
     if dataset is None or dataset.expected is None:
-        known = (name for name, entry in load_manifest().items() if entry.expected is not None)
-        raise BadInput(f'no folder and no benchmark is called "{where}"; {did_you_mean(name, known)}')
+        raise BadInput(_unknown(name))
     folder = root or dataset_folder(dataset.id)
     if not folder.is_dir():
         todo = "check --root" if root else f"run: da2k data fetch {dataset.id}, or say where it lies with --root"
@@ -82,6 +82,15 @@ def absent_images(benchmark: Benchmark) -> list[str]:
     """One line if annotated images have no file."""
     absent = [image for image in benchmark.images if not locate(benchmark.root, image).is_file()]
     return [f"{len(absent)} of {len(benchmark.images)} image files are absent, the first {absent[0]}"] if absent else []
+
+
+def _unknown(name: str) -> str:
+    """Why no benchmark of pairs is called so; measured depth has names too, and they may be what was meant."""
+    pairs = [each for each, entry in load_manifest().items() if entry.expected is not None]
+    if name in BENCHMARKS:
+        return f'"{name}" has measured depth and no pairs of points; with pairs are: {", ".join(pairs)}'
+    # Names are of small letters, and the nearest is looked for letter by letter.
+    return f'no folder and no benchmark is called "{name}"; {did_you_mean(name.lower(), [*pairs, *BENCHMARKS])}'
 
 
 def _complete(benchmark: Benchmark, dataset: Dataset, partial: bool) -> Benchmark:

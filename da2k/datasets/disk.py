@@ -6,7 +6,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -62,6 +62,19 @@ def locked(target: Path, wait: float = 0) -> Iterator[None]:
         finally:
             if sys.platform != "win32":
                 path.unlink(missing_ok=True)
+
+
+@contextmanager
+def no_empty_folders(*folders: Path) -> Iterator[None]:
+    """Where the block fails, remove what it made of these folders and of those above them and left empty."""
+    made = {each for folder in folders for each in (folder, *folder.parents) if not each.exists()}
+    try:
+        yield
+    except BaseException:
+        for folder in sorted(made, key=lambda folder: len(folder.parts), reverse=True):
+            with suppress(OSError):  # it holds something, or was never made
+                folder.rmdir()
+        raise
 
 
 def _acquire(path: Path) -> BinaryIO | None:

@@ -18,6 +18,10 @@ class OtherData(BadInput):
     """A file is sound, but of another kind of data than the reader is for."""
 
 
+def _image(row: Fields) -> str:
+    return row[0]
+
+
 def _nothing(frames: Sequence[Frame], own: bool) -> tuple[str, ...]:  # noqa: ARG001
     return ()
 
@@ -30,6 +34,7 @@ class Format:
         columns: what the files of a row are, such as ("image", "ground truth").
         places: for each file that a frame needs, the paths under the root where it may lie, in the order tried.
         frame: the frame of a row and of the files found for it. Raises OtherData where the paths say so.
+        key: what no two rows of a list may share, since they would be one frame; for messages too.
         spare: how many more columns a row may have; they are not used (focal lengths).
         inspect: looks into a few frames of a set, which may be of the user's own list, for signs of other data; gives
             notes. Raises BadInput where the set must not be scored.
@@ -40,6 +45,7 @@ class Format:
     columns: Fields
     places: Callable[[Fields], Sequence[Fields]]
     frame: Callable[[Fields, tuple[Path, ...]], Frame]
+    key: Callable[[Fields], str] = _image
     spare: int = 0
     inspect: Callable[[Sequence[Frame], bool], tuple[str, ...]] = _nothing
     packed: bool = False

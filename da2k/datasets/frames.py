@@ -1,14 +1,14 @@
 """Frames: images with measured depth, read one by one from a dataset's own files."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from da2k.errors import BadInput
 from da2k.images import Photo
 
 
@@ -48,6 +48,12 @@ class Frame:
     open_photo: Callable[[], Photo]
     read_truth: Callable[[], GroundTruth]
 
+    @property
+    def stamp(self) -> str:
+        """What changes when a file of the measured depth does: sizes and times. The image has a digest of its own."""
+        files = [path.stat() for path in self.files[1:] or self.files if path.is_file()]
+        return ",".join(f"{found.st_size}-{found.st_mtime_ns}" for found in files)
+
 
 @dataclass(frozen=True, eq=False)
 class FrameSet:
@@ -59,7 +65,8 @@ class FrameSet:
         root: the folder.
         frames: those to be scored, in the list's order.
         expected: how many the protocol demands.
-        absent: names of the list whose files are not here; scored are none of them (a partial copy).
+        absent: names of the list of which a file is not here; scored are none of them (a partial copy).
+        missing: these in words: the name, and which file is not here where that is not the image.
         list_digest: SHA-256 of the list's file.
         own_list: whether the list is the user's and not the protocol's.
         notes: what the reader of the number has to know.
@@ -74,15 +81,14 @@ class FrameSet:
     list_digest: str
     own_list: bool
     notes: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name, count in Counter(frame.name for frame in self.frames).items():
+            if count > 1:
+                raise BadInput(f"{name}: is in the list {count} times; a frame counts once")
 
     @property
     def partial(self) -> bool:
         """Whether other frames are scored than the protocol demands."""
         return self.own_list or bool(self.absent)
-
-    @cached_property
-    def stamps(self) -> list[Any]:
-        """What changes when measured depth changes: names, sizes and times of its files. Images have digests."""
-        files = dict.fromkeys(path for frame in self.frames for path in frame.files[1:] or frame.files)
-        stats = ((path.name, path.stat()) for path in files if path.is_file())
-        return [[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats]

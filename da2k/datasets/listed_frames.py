@@ -60,10 +60,8 @@ def _look(dataset: Dataset, frame_list: FrameList, reader: Reader, root: Path, m
         return _Look(False, (f"{reader}: {e}",))
     faults = spot_check(frames)
     if frames.absent:
-        lost, first = len(frames.absent), frames.absent[0]
-        faults.insert(
-            0, f"{root}: {lost} of {frames.expected} frames of {frame_list.name} are absent, the first {first}"
-        )
+        some = f"{len(frames.absent)} of {frames.expected} frames of {frame_list.name}"
+        faults.insert(0, f"{root}: {some} are absent, the first {frames.missing[0]}")
     return _Look(True, tuple(f"{reader}: {fault}" for fault in faults))
 
 

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from da2k.errors import BadInput, did_you_mean
 from da2k.files import home, load_yaml
-from da2k.protocols.dense import Reader
+from da2k.protocols.dense import BENCHMARKS, Reader
 from da2k.results import Count, Digest
 
 
@@ -136,6 +136,22 @@ class Expected(_Entry):
         return lines
 
 
+class FrameSizes(_Entry):
+    """Between which sizes, in pixels, all frames of a dataset are: (least, most) rows and columns."""
+
+    rows: tuple[Count, Count]
+    columns: tuple[Count, Count]
+
+    def contain(self, size: tuple[int, int]) -> bool:
+        """Whether a frame of this (height, width) can be one of the dataset's."""
+        (height, width), (low, high), (left, right) = size, self.rows, self.columns
+        return low <= height <= high and left <= width <= right
+
+    def __str__(self) -> str:
+        """Height x width, for messages."""
+        return " x ".join(f"{a}" if a == b else f"{a}–{b}" for a, b in (self.rows, self.columns))
+
+
 class Dataset(_Entry):
     """One dataset.
 
@@ -146,6 +162,7 @@ class Dataset(_Entry):
         licence_evidence: where and when that licence was stated, and what it leaves open.
         revision: the release, commit or branch that the files' addresses name.
         lists: which frames count, where depth is measured at every pixel.
+        frame_sizes: of the frames; None where they vary more than data of another kind would.
         files: what is fetched; empty where people must register, and then `instructions` says how.
         instructions: what is left to people; `{folder}` stands for the dataset's folder.
         folder_names: names of folders under which copies of it are known.
@@ -165,6 +182,7 @@ class Dataset(_Entry):
     used_for: str
     folder_names: tuple[str, ...] = ()
     lists: tuple[FrameList, ...] = ()
+    frame_sizes: FrameSizes | None = None
     files: tuple[File, ...] = ()
     instructions: str | None = None
     expected: Expected | None = None
@@ -182,9 +200,17 @@ class Dataset(_Entry):
 
     @property
     def size(self) -> int | None:
-        """Bytes of all files as far as they are known, exactly or roughly; None where one's size is unknown."""
-        sizes = [file.bytes if file.bytes is not None else file.approximate_bytes for file in self.files]
-        return sum(s for s in sizes if s is not None) if sizes and None not in sizes else None
+        """Bytes of all files, exactly or roughly; None where one's size is unknown."""
+        return self.size_known if self.files and None not in self._sizes else None
+
+    @property
+    def size_known(self) -> int:
+        """Bytes of the files whose size is known, exactly or roughly."""
+        return sum(size for size in self._sizes if size is not None)
+
+    @property
+    def _sizes(self) -> list[int | None]:
+        return [file.approximate_bytes if file.bytes is None else file.bytes for file in self.files]
 
 
 class _Manifest(_Entry):
@@ -213,15 +239,25 @@ def load_manifest(path: Path | None = None) -> Mapping[str, Dataset]:
 
 
 def find_dataset(name: str, manifest: Path | None = None) -> Dataset:
-    """The dataset of this id, or that is known under this folder name.
+    """The dataset of this id, the whole of such a part, or the one that is known under this folder name.
 
     Raises:
         BadInput: there is none; the message lists them.
     """
-    dataset = known_as(name, manifest)
+    dataset = known_as(part_of(name) or name, manifest)
     if dataset is None:
         raise BadInput(f'unknown dataset "{name}"; {did_you_mean(name, load_manifest(manifest))}')
     return dataset
+
+
+def part_of(name: str) -> str | None:
+    """The id of the dataset of which this benchmark is a part; None if it is no part of one.
+
+    >>> part_of("diode-indoor"), part_of("diode")
+    ('diode', None)
+    """
+    whole, dash, _ = name.partition("-")
+    return whole if dash and name in BENCHMARKS else None
 
 
 def known_as(name: str, manifest: Path | None = None) -> Dataset | None:

@@ -77,11 +77,19 @@ def _places(row: Fields) -> Sequence[Fields]:  # noqa: ARG001
     return (in_folders(MAT, ("", "nyu_depth_v2")),)
 
 
-def _frame(row: Fields, files: tuple[Path, ...]) -> Frame:
+def _index(row: Fields) -> int:
     number = re.search(r"rgb_(\d+)\.\w+$", row[0])
     if number is None:
         raise BadInput(f"{row[0]}: has no number; a list for the .mat names images rgb_<index in it, from 0>.jpg")
-    (mat,), index = files, int(number[1])
+    return int(number[1])
+
+
+def _key(row: Fields) -> str:
+    return f"index {_index(row)} in the .mat"
+
+
+def _frame(row: Fields, files: tuple[Path, ...]) -> Frame:
+    (mat,), index = files, _index(row)
     return Frame(row[0], files, partial(read_photo, mat, index, row[0]), partial(read_truth, mat, index))
 
 
@@ -94,6 +102,7 @@ LABELLED = Format(
     ("image", "ground truth"),
     _places,
     _frame,
+    _key,
     spare=1,
     inspect=_inspect,
     packed=True,

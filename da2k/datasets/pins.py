@@ -42,6 +42,13 @@ def read_pin(dataset: Dataset, file: File) -> Pin | None:
     return pin if pin is not None and pin.url == file.url else None
 
 
+def expected(file: File, pin: Pin | None) -> tuple[str | None, int | None]:
+    """SHA-256 and size in bytes that the file must have, as far as manifest or pin know them."""
+    if file.sha256 is None and pin is not None:
+        return pin.sha256, pin.bytes
+    return file.sha256, file.bytes
+
+
 def write_pin(dataset: Dataset, file: File, sha256: str, size: int) -> None:
     """Record the checksum and the size (bytes) of this file as fetched now, in place of a former pin.
 

@@ -70,11 +70,14 @@ def _format(render_pass: str) -> Format:
         (image, truth), name = files, _of_pass(render_pass, row[0])
         return Frame(name, files, partial(Photo.open, image, name), partial(read_truth, truth, image))
 
-    return Format(("image", "ground truth"), places, frame)
+    def key(row: Fields) -> str:
+        return _of_pass(render_pass, row[0])
+
+    return Format(("image", "ground truth"), places, frame, key)
 
 
 CLEAN = _format("clean")
-"""The clean pass; the list may name either, they share their depth."""
+"""The clean pass; the list may name either pass of a frame, but not both: they share their depth."""
 
 FINAL = _format("final")
 """The final pass, with motion blur, defocus and fog."""

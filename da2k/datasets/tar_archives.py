@@ -122,7 +122,11 @@ def _entries(archive: Path, limits: Limits, top_folder: str | None, progress: Pr
                     path = _path(info, top_folder)
                     if path == "":
                         continue
-                    fault = _fault(info, path, limits)
+                    if path is None:
+                        if _fault(info, info.name, limits) is None and is_clutter(info.name):
+                            continue
+                        path = info.name
+                    fault = _fault(info, path, limits) or _outside(info, top_folder)
                     fault = fault or ("stands twice" if path in stated else collision(path, info.isdir(), seen))
                     if fault:
                         raise BadArchive(f"{archive}: entry {info.name!r} {fault}; nothing was unpacked")
@@ -133,14 +137,18 @@ def _entries(archive: Path, limits: Limits, top_folder: str | None, progress: Pr
             progress(total, total)
 
 
-def _path(info: tarfile.TarInfo, top_folder: str | None) -> str:
-    """The entry's path below the top folder; "" for that folder and for the archive's own root."""
+def _path(info: tarfile.TarInfo, top_folder: str | None) -> str | None:
+    """The entry's path below the top folder; "" for that folder and for the archive's own root, None outside it."""
     path = info.name.removeprefix("./").removesuffix("/")
-    if path == "." or top_folder is None:
-        return "" if path == "." else path
-    if path != top_folder and not path.startswith(f"{top_folder}/"):
-        raise ValueError(f"entry {info.name!r} is not in the folder {top_folder}")
-    return path[len(top_folder) + 1 :]
+    if path == "." or (path == top_folder and info.isdir()):
+        return ""
+    if top_folder is None:
+        return path
+    return path.removeprefix(f"{top_folder}/") if path.startswith(f"{top_folder}/") else None
+
+
+def _outside(info: tarfile.TarInfo, top_folder: str | None) -> str | None:
+    return f"is not in the folder {top_folder}" if _path(info, top_folder) is None else None
 
 
 def _fault(info: tarfile.TarInfo, path: str, limits: Limits) -> str | None:

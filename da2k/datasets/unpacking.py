@@ -86,7 +86,8 @@ def _folded(path: str) -> str:
 
 def is_clutter(path: str) -> bool:
     """Whether a file is only a trace that macOS left."""
-    return not {"__MACOSX", ".DS_Store"}.isdisjoint(path.split("/"))
+    parts = path.split("/")
+    return not {"__MACOSX", ".DS_Store"}.isdisjoint(parts) or any(part.startswith("._") for part in parts)
 
 
 @contextmanager

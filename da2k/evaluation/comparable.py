@@ -55,10 +55,11 @@ def _require_same_work(first_file: Path, first: ResultT, file: Path, result: Res
         ("protocol", first.protocol, result.protocol),
     ):
         if ours.digest != theirs.digest:
-            raise BadInput(
-                f"{file}: field {what}.digest differs from that of {first_file} ({what} {theirs.name} here, "
-                f"{ours.name} there): the two were not scored on the same {what}; evaluate both again"
-            )
+            if ours.name != theirs.name:
+                why = f"was scored on {what} {theirs.name}, and {first_file} on {ours.name}"
+            else:
+                why = f"was scored on other content of {what} {ours.name} than {first_file} (another list or release?)"
+            raise BadInput(f"{file}: {why}; only results on the same {what} can be compared (field {what}.digest)")
 
 
 def name_models(results: Iterable[ResultT], files: Iterable[Path]) -> list[str]:

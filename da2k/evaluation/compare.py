@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from da2k.errors import BadInput
-from da2k.evaluation.comparable import name_models, read_comparable, require_from_rows
-from da2k.evaluation.rows import read_rows
+from da2k.evaluation.comparable import name_models, read_comparable
+from da2k.evaluation.rows import read_checked_rows
 from da2k.metrics.intervals import holm, mcnemar_exact
-from da2k.metrics.ordering import Outcome, count_outcomes, summarise
+from da2k.metrics.ordering import Outcome
 from da2k.pairs import scenario_order
 from da2k.results import Result
 
@@ -68,32 +68,10 @@ def compare(paths: Sequence[str | Path]) -> list[PairedTest]:
         BadInput: fewer than two results, a damaged one, or results of different benchmarks or protocols.
     """
     results = read_comparable(paths, Result)
-    rows = [_checked_rows(result, file) for file, result in results.items()]
+    rows = [read_checked_rows(result, file) for file, result in results.items()]
     names = name_models(results.values(), results)
     couples = combinations(range(len(rows)), 2)
     return [test for i, j in couples for test in _test(names[i], names[j], rows[i], rows[j])]
-
-
-def _checked_rows(result: Result, file: Path) -> "pd.DataFrame":
-    """The rows of a result, in their own order, which is the same for the same labels.
-
-    Raises:
-        BadInput: the result does not follow from its rows.
-    """
-    rows = read_rows(result, file)
-    outcomes = rows.groupby("scenario")["outcome"]
-    counts = {str(name): count_outcomes(Outcome(outcome) for outcome in part) for name, part in outcomes}
-    overall, accuracy, scenarios = summarise(counts, result.accuracy.level)
-    kinds = set(rows["kind"].dropna())
-    fields = (
-        ("counts", result.counts, overall),
-        ("scenarios", result.scenarios, scenarios),
-        ("accuracy.macro", result.accuracy.macro, accuracy.macro),
-        ("accuracy.interval", result.accuracy.interval, accuracy.interval),
-        ("model.kind", {result.model.kind} if result.model.kind and kinds else kinds, kinds),
-    )
-    require_from_rows(file, fields)
-    return rows
 
 
 def _test(a: str, b: str, rows_a: "pd.DataFrame", rows_b: "pd.DataFrame") -> list[PairedTest]:

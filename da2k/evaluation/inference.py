@@ -1,7 +1,7 @@
 """Running a model over images: loaded ahead, in batches, and never stopped by one bad image."""
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -51,6 +51,7 @@ def run_model(
     done: Mapping[str, str | None],
     batch_size: BatchSize = 1,
     say: Callable[[str], None] | None = None,
+    ahead: int | None = None,
 ) -> Iterator[Answer]:
     """One answer an image, in order.
 
@@ -65,6 +66,7 @@ def run_model(
         done: for each image the digest it was finished with before, or None.
         batch_size: images given to the model at once, at most.
         say: told when the batch size changes.
+        ahead: images that may lie decoded beyond a batch; by default 2, and 4 in all at least.
     """
     prepare: Callable[[Photo, str | None], str] = getattr(model, "prepare", Photo.load)
     size = AUTO_BATCH if batch_size == "auto" else batch_size
@@ -73,25 +75,36 @@ def run_model(
         photo = open_photo(name)
         return photo, prepare(photo, done[name])
 
-    feed = read_ahead(names, load, depth=max(4, size + 2))
+    feed = read_ahead(names, load, depth=max(4, size + 2) if ahead is None else min(max(4, size + 2), size - 1 + ahead))
     while batch := list(islice(feed, size)):
-        fresh = [loaded[0] for name, loaded in batch if not isinstance(loaded, Exception) and loaded[1] != done[name]]
-        outcomes, fitting = predict_each(model, fresh, size)
-        if fitting < size:
-            if say:
-                say(f"out of memory with {min(size, len(fresh))} images at once; went on with {fitting}")
-            size = fitting
-        maps = iter(outcomes)
-        for name, loaded in batch:
-            if isinstance(loaded, Exception):
-                yield Answer(name, error=loaded)
-                continue
-            photo, digest = loaded
-            outcome = None if digest == done[name] else next(maps)
-            if isinstance(outcome, Exception):
-                yield Answer(name, photo.size, digest, error=outcome)
-            else:
-                yield Answer(name, photo.size, digest, outcome)
+        size = yield from _answers(model, batch, done, size, say)
+        batch.clear()  # or its photos would be held while the next ones are waited for
+
+
+def _answers(
+    model: Model,
+    batch: Sequence[tuple[str, tuple[Photo, str] | Exception]],
+    done: Mapping[str, str | None],
+    size: int,
+    say: Callable[[str], None] | None,
+) -> Generator[Answer, None, int]:
+    """The answers of a batch, and how many images at once fitted into memory, at most `size`."""
+    fresh = [loaded[0] for name, loaded in batch if not isinstance(loaded, Exception) and loaded[1] != done[name]]
+    outcomes, fitting = predict_each(model, fresh, size)
+    if fitting < size and say:
+        say(f"out of memory with {min(size, len(fresh))} images at once; went on with {fitting}")
+    maps = iter(outcomes)
+    for name, loaded in batch:
+        if isinstance(loaded, Exception):
+            yield Answer(name, error=loaded)
+            continue
+        photo, digest = loaded
+        outcome = None if digest == done[name] else next(maps)
+        if isinstance(outcome, Exception):
+            yield Answer(name, photo.size, digest, error=outcome)
+        else:
+            yield Answer(name, photo.size, digest, outcome)
+    return fitting
 
 
 def predict_each(model: Model, photos: Sequence[Photo], at_once: int) -> tuple[list[DepthMap | Exception], int]:

@@ -77,16 +77,16 @@ def predict(
         Da2kError: there are no images, or the folder holds another model's maps.
     """
     folder = Path(out)
-    seen: tuple[str, ...] = ()
+    done_to: dict[str, str] = {}
     sources: Mapping[str, Callable[[], Photo]]
     if str(images) in BENCHMARKS:
-        sources, model, seen = _frames(model, str(images), protocol, root, own_list, partial)
+        sources, model, done_to = _frames(model, str(images), protocol, root, own_list, partial)
     elif protocol is not None or own_list is not None:
         raise BadInput(f'a protocol or a list is for measured depth ({", ".join(BENCHMARKS)}), not for "{images}"')
     else:
         sources = {n: bound(Photo.open, file, n) for n, file in _photographs(images, root, partial).items()}
     names = _map_names(sources)
-    declaration = _declare(model, seen)
+    declaration = _declare(model, done_to)
     _claim(folder, declaration)
     written = resumed = 0
     failures: list[Failure] = []
@@ -116,15 +116,15 @@ def predict(
 
 def _frames(
     model: Model, dataset: str, protocol: str | None, root: Path | None, own_list: Path | None, partial: bool
-) -> tuple[Mapping[str, Callable[[], Photo]], Model, tuple[str, ...]]:
-    """The images as a protocol shows them to the model, the model with its augmentation, and what was done to both."""
+) -> tuple[Mapping[str, Callable[[], Photo]], Model, dict[str, str]]:
+    """The images as a protocol shows them to the model, the model with its augmentation, and what is declared of it."""
     if protocol is None:
         raise BadInput(f"{dataset}: name the protocol that the maps are for; it says how the images are cropped")
     rules = dense_protocol(protocol)
     choices = rules.rules(dataset)
     frames = open_frames(dataset, choices, root, own_list=own_list, partial=partial)
     sources = {frame.name: bound(open_input, frame, choices) for frame in frames.frames}
-    return sources, prepare_model(model, rules), (choices.input_crop, rules.tta)
+    return sources, prepare_model(model, rules, choices), {"tta": rules.tta, "input_crop": choices.input_crop}
 
 
 def _photographs(images: str | Path, root: Path | None, partial: bool) -> dict[str, Path]:
@@ -159,7 +159,7 @@ def _map_names(images: Iterable[str]) -> dict[str, str]:
     return {image: f"{stem}.npy" if counts[stem] == 1 else f"{image}.npy" for image, stem in stems.items()}
 
 
-def _declare(model: Model, seen: tuple[str, ...]) -> Declaration:
+def _declare(model: Model, done_to: Mapping[str, str]) -> Declaration:
     record = model.record
     if record.kind is None:
         raise BadInput(f"{record.spec}: the kind of its maps is not known; give --model-option kind=…")
@@ -167,22 +167,24 @@ def _declare(model: Model, seen: tuple[str, ...]) -> Declaration:
         model=record.name,
         kind=record.kind,
         aspect=record.aspect,
-        tta=getattr(model, "tta", "none"),
         preprocessing=record.preprocessing,
         revision=record.revision,
         weights_digest=record.weights_digest,
         parameters=record.parameters,
-        work=fingerprint(model, *seen),
-    )
+        work=fingerprint(model, *done_to.values()),
+    ).model_copy(update=done_to)
 
 
 def _claim(folder: Path, declaration: Declaration) -> None:
     """Write the declaration, unless the folder holds something else already."""
     if (folder / DECLARATION).exists():
-        if read_declaration(folder) != declaration:
-            raise BadInput(
-                f"{folder}: holds the maps of another model or of other options or versions; choose another --out"
-            )
+        held = read_declaration(folder)
+        other = [field for field in Declaration.model_fields if getattr(held, field) != getattr(declaration, field)]
+        if other:
+            what = f"{other[0]}: {getattr(held, other[0])}, not {getattr(declaration, other[0])}"
+            if other == ["work"]:
+                what = "made with other options, device or versions"
+            raise BadInput(f"{folder}: holds other maps than these ({what}); choose another --out")
         return
     if folder.is_dir() and any(folder.iterdir()):
         raise BadInput(f"{folder}: is not empty and has no predictions.yaml; choose another --out")

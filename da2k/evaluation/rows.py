@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from da2k.errors import BadInput
+from da2k.evaluation.comparable import require_from_rows
 from da2k.evaluation.readings import ImageReading
 from da2k.evaluation.saving import read_table
-from da2k.metrics.ordering import Outcome, order_outcomes
+from da2k.metrics.ordering import Outcome, count_outcomes, order_outcomes, summarise
 from da2k.pairs import Pair
 from da2k.results import Result
 
@@ -79,4 +80,26 @@ def read_rows(result: Result, path: Path) -> "pd.DataFrame":
     unknown = set(rows["outcome"]) - set(Outcome)
     if unknown:
         raise BadInput(f"{path}: its rows have an outcome {min(map(str, unknown))}; evaluate the model again")
+    return rows
+
+
+def read_checked_rows(result: Result, file: Path) -> "pd.DataFrame":
+    """The rows of a result that follows from them, in their own order, which is the same for the same labels.
+
+    Raises:
+        BadInput: as for `read_rows`; or a field of the result does not follow from its rows.
+    """
+    rows = read_rows(result, file)
+    outcomes = rows.groupby("scenario")["outcome"]
+    counts = {str(name): count_outcomes(Outcome(outcome) for outcome in part) for name, part in outcomes}
+    overall, accuracy, scenarios = summarise(counts, result.accuracy.level)
+    kinds = set(rows["kind"].dropna())
+    fields = (
+        ("counts", result.counts, overall),
+        ("scenarios", result.scenarios, scenarios),
+        ("accuracy.macro", result.accuracy.macro, accuracy.macro),
+        ("accuracy.interval", result.accuracy.interval, accuracy.interval),
+        ("model.kind", {result.model.kind} if result.model.kind and kinds else kinds, kinds),
+    )
+    require_from_rows(file, fields)
     return rows

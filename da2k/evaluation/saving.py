@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from da2k.errors import BadInput
 from da2k.files import sha256_file, write_atomically
-from da2k.results import DenseResult, ModelRecord, Result, Rows, read_any_result
+from da2k.results import DenseResult, ModelRecord, ProtocolRecord, Result, Rows, read_any_result
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,14 +16,17 @@ if TYPE_CHECKING:
 ResultT = TypeVar("ResultT", Result, DenseResult)
 
 
-def require_free(path: Path, model: ModelRecord, digest: str, protocol: str | None = None) -> None:
+def require_free(
+    path: Path, model: ModelRecord, digest: str, protocol: ProtocolRecord | None = None, *, partial: bool = False
+) -> None:
     """Check that a result of this model on this benchmark may be written here.
 
     Args:
         path: the result file.
         model: the model.
         digest: of the benchmark.
-        protocol: the digest of the protocol, where a benchmark can be scored by more than one.
+        protocol: the protocol, where a benchmark can be scored by more than one.
+        partial: whether frames are absent now.
 
     Raises:
         BadInput: the path is no place for a file, or holds something else than an earlier result of the same
@@ -40,8 +43,13 @@ def require_free(path: Path, model: ModelRecord, digest: str, protocol: str | No
     if earlier.benchmark.digest != digest:
         content = "frames" if isinstance(earlier, DenseResult) else "labels"
         what = f"benchmark {earlier.benchmark.name} with other {content}"
-    elif protocol is not None and earlier.protocol.digest != protocol:
-        what = f"protocol {earlier.protocol.name} with other choices"
+    elif protocol is not None and earlier.protocol.digest != protocol.digest:
+        choices = " with other choices" if earlier.protocol.name == protocol.name else ""
+        what = f"protocol {earlier.protocol.name}{choices}"
+    elif partial and isinstance(earlier, DenseResult) and not earlier.images.absent:
+        what = "the whole dataset, and frames are absent now"
+    elif earlier.model.spec != model.spec:
+        what = f"{earlier.model.spec}, and this is {model.spec}"
     elif _identity(earlier.model) != _identity(model):
         what = f"{earlier.model.spec} with other options or weights"
     else:

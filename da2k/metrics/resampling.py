@@ -56,7 +56,7 @@ def sign_flip_p(differences: NDArray[Any], *, resamples: int = 10_000, seed: int
     """Two-sided sign-flip test that the mean difference of two models on the same images is 0.
 
     If the models are alike, each image's difference could as well have had the other sign (Fisher's randomization
-    test of pairs, 1935, by random flips).
+    test of pairs, 1935). Of few images all flips are gone through, of more so many random ones.
 
     Args:
         differences: [images], one model's value minus the other's.
@@ -64,7 +64,8 @@ def sign_flip_p(differences: NDArray[Any], *, resamples: int = 10_000, seed: int
         seed: the same seed and count of images give the same flips.
 
     Returns:
-        (1 + flips with a mean at least as far from 0) / (1 + resamples): in (0, 1]; 1 where the models never differ.
+        The share of flips with a mean at least as far from 0; of random flips (1 + those) / (1 + resamples). In (0, 1];
+        1 where the models never differ. It cannot be below 2 ** (1 - images).
 
     Raises:
         ValueError: there is no image, a value is not finite, or resamples are out of range.
@@ -78,6 +79,9 @@ def sign_flip_p(differences: NDArray[Any], *, resamples: int = 10_000, seed: int
     images, whole = len(values), values.sum()
     # Flips that differ from the data only in rounding are as far from 0 as the data.
     least = abs(whole) - 1e-12 * np.abs(values).sum()
+    if 2**images <= resamples:
+        flips = np.arange(2**images)[:, None] >> np.arange(images) & 1
+        return float(np.mean(np.abs(2 * (flips @ values) - whole) >= least))
     rng = np.random.default_rng(seed)
     as_far, block = 0, max(1, _DRAWS // images)
     for first in range(0, resamples, block):

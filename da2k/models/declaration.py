@@ -25,6 +25,8 @@ class Declaration(BaseModel):
             shape, which switches the check for cropped and transposed maps off.
         tta: "flip" if each map is the mean of the image's and of the mirrored image's, mirrored back; a protocol for
             measured depth asks for one or the other.
+        input_crop: "kb" if the maps are of images cut to KITTI's benchmark crop, 352 x 1216, before the network; a
+            protocol for KITTI asks for one or the other, and no size can tell.
         preprocessing, url, licence, revision, weights_digest, parameters: told to readers of the result.
         work: names the model, options, type, device and versions that `da2k predict` made the maps with.
     """
@@ -36,6 +38,7 @@ class Declaration(BaseModel):
     scale: Annotated[float, Field(gt=0)] = 1.0
     aspect: Literal["kept", "stretched"] = "kept"
     tta: Literal["none", "flip"] = "none"
+    input_crop: Literal["none", "kb"] = "none"
     preprocessing: str | None = None
     url: str | None = None
     licence: str | None = None

@@ -1,6 +1,6 @@
 """Protocols: frozen records of every choice that a number depends on. The record's digest goes into each result."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -12,6 +12,8 @@ from pydantic import ValidationError
 from da2k.errors import BadInput, did_you_mean
 from da2k.files import load_yaml
 from da2k.protocols.dense import DenseProtocol
+from da2k.protocols.extending import extended
+from da2k.protocols.fields import problem, unknown_field
 from da2k.protocols.ordering import OrderingProtocol
 
 __all__ = [
@@ -22,9 +24,15 @@ __all__ = [
     "protocol",
     "protocol_names",
     "protocols_for",
+    "which_protocols",
 ]
 
 Protocol = OrderingProtocol | DenseProtocol
+
+_BEGIN = (
+    "has neither extends nor task; most records of one's own begin with extends: NAME, a protocol of da2k protocols "
+    "list, and say only what differs (docs/protocols.md)"
+)
 
 
 def protocol_names() -> list[str]:
@@ -56,9 +64,7 @@ def _validated(name: str) -> Protocol:
     try:
         return kind.model_validate(fields)
     except ValidationError as e:
-        first = e.errors()[0]
-        field = ".".join(str(part) for part in first["loc"]) or "(whole record)"
-        raise BadInput(f"protocol {name}: {field}: {first['msg'].removeprefix('Value error, ')}") from None
+        raise BadInput(f"protocol {name}: {problem(e, kind)}") from None
 
 
 def ordering_protocol(name: str) -> OrderingProtocol:
@@ -73,16 +79,20 @@ def ordering_protocol(name: str) -> OrderingProtocol:
     return found
 
 
-def dense_protocol(name: str) -> DenseProtocol:
+def dense_protocol(name: str, dataset: str | None = None) -> DenseProtocol:
     """The protocol of this name, for measured depth.
+
+    Args:
+        name: of the protocol, or the path of its YAML file.
+        dataset: what is to be scored; the message names the protocols that can.
 
     Raises:
         BadInput: there is none, or it is for pairs.
     """
     found = protocol(name)
     if isinstance(found, OrderingProtocol):
-        others = (name for name in protocol_names() if isinstance(protocol(name), DenseProtocol))
-        raise BadInput(f"protocol {name} scores pairs of points; for measured depth choose one of {', '.join(others)}")
+        instead = "measured depth has others: da2k protocols list" if dataset is None else which_protocols(dataset)
+        raise BadInput(f"protocol {name} scores pairs of points; {instead}")
     return found
 
 
@@ -98,8 +108,33 @@ def protocols_for(dataset: str) -> list[str]:
     ]
 
 
+def which_protocols(dataset: str) -> str:
+    """What a message says of the protocols that can be run on a dataset with measured depth."""
+    names = protocols_for(dataset)
+    if not names:
+        return f"no protocol that comes with da2k scores {dataset}; write one, see docs/protocols.md"
+    return f"for {dataset} choose one of {', '.join(names)}"
+
+
 def _read(name: str) -> dict[str, Any]:
     """The fields of a record; those of the record that it extends stand where it says nothing."""
+    own = _own_fields(name)
+    name_of_base = own.pop("extends", None)
+    if name_of_base is None:
+        surplus = [key for key in own if key not in DenseProtocol.model_fields]
+        if "task" not in own:
+            raise BadInput(f"protocol {name}: {unknown_field(surplus[0], DenseProtocol) if surplus else _BEGIN}")
+        return own
+    if name_of_base not in protocol_names():
+        known = did_you_mean(str(name_of_base), protocol_names())
+        raise BadInput(f'protocol {name}: extends: unknown protocol "{name_of_base}"; {known}')
+    base = _read(name_of_base)
+    if own.get("task", base["task"]) != base["task"]:
+        raise BadInput(f"protocol {name}: task: is {base['task']}, as that of {name_of_base}; leave it out")
+    return extended(name_of_base, base, own)
+
+
+def _own_fields(name: str) -> dict[str, Any]:
     own = Path(name)
     try:
         if name.endswith((".yaml", ".yml")):
@@ -115,30 +150,16 @@ def _read(name: str) -> dict[str, Any]:
         raise BadInput(f"{own}: not valid YAML ({' '.join(str(e).split())})") from None
     if not isinstance(fields, dict):
         raise BadInput(f"{own}: must hold the fields of a protocol, such as name and extends; see docs/protocols.md")
-    base = fields.pop("extends", None)
-    if base is None:
-        return fields
-    if base not in protocol_names():
-        raise BadInput(f"protocol {name}: extends: {did_you_mean(str(base), protocol_names())}")
-    return _merged(_without_claims(_read(base)), fields)
+    for key in _keys(fields):
+        if not isinstance(key, str):
+            raise BadInput(
+                f"protocol {name}: {key} is no name of a field; YAML reads on, off, yes and no as true or false"
+            )
+    return fields
 
 
-def _without_claims(base: dict[str, Any]) -> dict[str, Any]:
-    """A base without its published numbers and who reproduced them: other choices give other numbers."""
-    for rules in (base.get("datasets") or {}).values():
-        if rules["status"] != "unavailable":
-            rules["status"] = "unanchored"
-    return {key: value for key, value in base.items() if key != "anchors"}
-
-
-def _merged(base: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Fields over those of a base; mappings are merged, all else is replaced, null in a mapping of datasets removes."""
-    merged = dict(base)
+def _keys(fields: dict[Any, Any]) -> Iterator[Any]:
     for key, value in fields.items():
-        if isinstance(value, Mapping) and isinstance(base.get(key), Mapping):
-            merged[key] = _merged(base[key], value)
-        else:
-            merged[key] = value
-    if isinstance(merged.get("datasets"), Mapping):
-        merged["datasets"] = {name: rules for name, rules in merged["datasets"].items() if rules is not None}
-    return merged
+        yield key
+        if isinstance(value, dict):
+            yield from _keys(value)

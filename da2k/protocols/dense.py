@@ -28,7 +28,12 @@ class _Choice(BaseModel):
 
 
 class Range(_Choice):
-    """Which measured depths count, in metres: `low < depth < high`; `high` null is no limit but being finite."""
+    """Which measured depths count, in metres.
+
+    Attributes:
+        low: above it, and not at it.
+        high: below it, and not at it; null is no limit but being finite.
+    """
 
     low: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     high: Metres | None
@@ -41,7 +46,12 @@ class Range(_Choice):
 
 
 class Clamp(_Choice):
-    """What the aligned prediction is limited to, in metres; null is no limit on that side."""
+    """What the aligned prediction is limited to, in metres.
+
+    Attributes:
+        low: the least depth; null is no limit.
+        high: the cap; null is no limit.
+    """
 
     low: Metres | None
     high: Metres | None
@@ -76,7 +86,7 @@ class Alignment(_Choice):
         if self.space == "disparity" and self.solver == "median":
             raise ValueError("a median is matched in depth; a disparity has a shift that it leaves out")
         if self.space != "disparity" and self.floor is not None:
-            raise ValueError("floor: is for disparities")
+            raise ValueError("floor: is for disparities; leave it null")
         return self
 
     @property
@@ -95,18 +105,18 @@ class DatasetRules(_Choice):
     Attributes:
         reader: which images and ground truth, and how they are decoded.
         frames: how many the list has that count; enforced.
-        list: the file of the list, as in the data manifest.
-        input_crop: what is cut from image and ground truth before the model sees it; `kb` is 352 x 1216, bottom
+        list: the file of the list, as in the data manifest, which pins its content; another list is given with --list.
+        input_crop: what is cut from image and ground truth before the model sees it; kb is 352 x 1216, bottom
             aligned and centred (KITTI's benchmark crop).
-        metric_crop: where metrics are taken; see `da2k.metrics.crops`.
+        metric_crop: where metrics are taken: shares of the frame (garg, eigen) or a box of pixels (nyu-eigen).
         range: which measured depths count, strictly between.
-        clamp: of the aligned prediction; `high` is the cap.
+        clamp: what the aligned prediction is limited to.
         fit_side: the fit uses pixels of a nearest-neighbour copy of at most this many pixels a side; null is all.
-        align_corners: how maps are resized, bilinearly, to the ground truth's size.
+        align_corners: whether corners are aligned when maps are resized, bilinearly, to the ground truth's size.
         status: match = a third party reproduced the published numbers; unreproduced = nobody has; unavailable = it
             cannot be run, and `note` says why; unanchored = no numbers are published.
         note: what a reader of the number has to know.
-        evidence: for each choice where it comes from.
+        evidence: where a choice comes from, by the field's name, such as range; a choice without is one's own.
     """
 
     reader: Reader
@@ -118,9 +128,9 @@ class DatasetRules(_Choice):
     clamp: Clamp
     fit_side: Annotated[int, Field(ge=16)] | None = None
     align_corners: bool
-    status: Literal["match", "unreproduced", "unavailable", "unanchored"]
+    status: Literal["match", "unreproduced", "unavailable", "unanchored"] = "unanchored"
     note: str | None = None
-    evidence: dict[str, str]
+    evidence: dict[str, str] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -128,6 +138,8 @@ class DatasetRules(_Choice):
             raise ValueError("range.high: Sintel's sky has a depth of up to 1e5 m, and must not count")
         if self.status == "unavailable" and not self.note:
             raise ValueError("note: has to say why it is unavailable")
+        if self.input_crop == "kb" and not self.reader.startswith("kitti"):
+            raise ValueError("input_crop: kb is a box of KITTI's frames")
         if self.metric_crop == "nyu-eigen" and not self.reader.startswith("nyu"):
             raise ValueError("metric_crop: nyu-eigen is a box of pixels of a 480 x 640 frame")
         unknown = self.evidence.keys() - DatasetRules.model_fields.keys()
@@ -140,7 +152,13 @@ class Anchor(_Choice):
     """A published number.
 
     Attributes:
+        model: the network; a name of `da2k models list` where it has one.
+        dataset: one of this record.
+        metric: one of this record.
+        value: as published, a share and not per cent unless the metric says so.
         tier: match = a third party reproduced it with such choices, within `tolerance`; target = nobody has.
+        tolerance: of a match, how far off a third party may be.
+        source: where it was published.
         reproduced: who got what; of a target, how far off third parties were.
     """
 
@@ -166,17 +184,22 @@ class DenseProtocol(BaseModel):
     """How depth maps are scored against measured depth.
 
     Attributes:
+        name: goes into results; that of no protocol that comes with da2k.
+        task: what is scored: maps against measured depth.
         version: grows when a choice changes; a published record is never edited.
+        title: one line on what it is.
         alignment: how predictions are brought to metres.
         metrics_in: the space in which prediction and truth are compared.
-        metrics: names of `da2k.metrics.dense.METRICS`.
-        tta: "flip": the map is the mean of the image's and of the mirrored image's, mirrored back.
+        metrics: their names, such as absrel@depth; a wrong one is answered with all of them.
+        tta: flip = the map is the mean of the image's and of the mirrored image's, mirrored back.
         model_input: what the source says of the network's input; the model's own adapter decides, the result tells.
         mean: how pixels become one number.
         not_finite: what becomes of an image whose map is NaN or infinite, or has no disparity, at a pixel that counts.
         rounding: of printed numbers.
-        datasets: by name, as `--benchmark` takes it.
+        datasets: what is particular to each, by name, as --benchmark takes it.
+        anchors: published numbers of these choices.
         unknown: what the source leaves open.
+        source: where the choices come from that are made for all datasets.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -214,8 +237,16 @@ class DenseProtocol(BaseModel):
         if self.metrics_in == "disparity" and self.alignment.floor is not None:
             raise ValueError("alignment.floor: is never applied where disparities stay disparities; leave it null")
         for name, rules in self.datasets.items():
-            if name not in BENCHMARKS or not rules.reader.startswith(name.partition("-")[0]):
-                raise ValueError(f"datasets.{name}: is none of {', '.join(BENCHMARKS)}, or not read by {rules.reader}")
+            if name not in BENCHMARKS:
+                raise ValueError(f'datasets: unknown dataset "{name}"; {did_you_mean(name, BENCHMARKS)}')
+            if not rules.reader.startswith(name.partition("-")[0]):
+                raise ValueError(f"datasets.{name}.reader: {rules.reader} is for another dataset")
+            low, floor = rules.clamp.low, self.alignment.floor
+            logarithmic = [metric for metric in self.metrics if "log" in metric]
+            if logarithmic and self.alignment.space != "disparity" and low is None:
+                raise ValueError(f"datasets.{name}.clamp.low: {logarithmic[0]} of a depth of 0 is not defined")
+            if isinstance(floor, float) and low is not None and floor * low > 1:
+                raise ValueError(f"datasets.{name}.clamp.low: no depth is left between {low} m and 1/floor")
             if self.alignment.floor == "1/cap" and rules.clamp.high is None:
                 raise ValueError(f"datasets.{name}.clamp.high: the floor is 1/cap, and there is no cap")
             if self.metrics_in == "disparity" and rules.clamp != Clamp(low=None, high=None):

@@ -62,6 +62,9 @@ STATUS = {
 }
 """For each status of a dataset what it says."""
 
+OWN = "own choice"
+"""What a description gives as the source of a choice for which the record gives none."""
+
 _CROPS = {
     "none": "none",
     "garg": "Garg: rows 40.8 % to 99.2 %, columns 3.6 % to 96.4 %",
@@ -76,11 +79,13 @@ class Axis:
 
     Attributes:
         number: of the axis, 1 to 15.
+        field: the fields of the record that make the choice, as they are written in YAML.
         text: the choice.
-        evidence: where it comes from; None where the record says so for the whole protocol.
+        evidence: where it comes from; `OWN` where the record does not say, None where it says so for all datasets.
     """
 
     number: int
+    field: str
     text: str
     evidence: str | None = None
 
@@ -100,13 +105,25 @@ def common_axes(protocol: DenseProtocol) -> list[Axis]:
     formulas = "; ".join(f"{name} = {METRICS[name].formula}" for name in protocol.metrics)
     mirrored = {"none": "none: one pass", "flip": "flip: the mean of the map and of the mirrored image's map"}
     return [
-        Axis(7, protocol.model_input),
-        Axis(9, _kinds(protocol)),
-        Axis(10, _alignment(protocol.alignment)),
-        Axis(12, f"d = prediction, g = truth, e = ln d - ln g, in {protocol.metrics_in}: {formulas}"),
-        Axis(13, f"{protocol.mean}; map not finite or without a disparity: {protocol.not_finite}"),
-        Axis(14, f"{mirrored[protocol.tta]}; ensembles, steps and seeds are the model's, and the result names them"),
-        Axis(15, f"{protocol.rounding}: results hold all digits"),
+        Axis(7, "model_input", protocol.model_input),
+        Axis(9, "alignment", _kinds(protocol)),
+        Axis(10, "alignment", _alignment(protocol.alignment)),
+        Axis(
+            12,
+            "metrics, metrics_in",
+            f"d = prediction, g = truth, e = ln d - ln g, in {protocol.metrics_in}: {formulas}",
+        ),
+        Axis(
+            13,
+            "mean, not_finite",
+            f"{protocol.mean}; map not finite or without a disparity: {protocol.not_finite}",
+        ),
+        Axis(
+            14,
+            "tta",
+            f"{mirrored[protocol.tta]}; ensembles, steps and seeds are the model's, and the result names them",
+        ),
+        Axis(15, "rounding", f"{protocol.rounding}: results hold all digits"),
     ]
 
 
@@ -114,27 +131,38 @@ def dataset_axes(protocol: DenseProtocol, dataset: str) -> list[Axis]:
     """What the protocol fixes for one of its datasets: axes 1 to 6, 8, 11, and 10 where not all pixels are fitted."""
     rules = protocol.datasets[dataset]
     images, truth = READERS[rules.reader]
-    said = rules.evidence.get
     cut = {"none": "none", "kb": "kb: 352 x 1216, of image and ground truth, at the bottom, centred"}
-    files = " ".join(text for text in (said("frames"), said("list")) if text) or None
+    corners = f"{'with' if rules.align_corners else 'without'} aligned corners"
+
+    def said(field: str) -> str:
+        return rules.evidence.get(field, OWN)
+
     lines = [
-        Axis(1, f"{rules.frames} frames, no more and no fewer, of {rules.list}", files),
-        Axis(2, f"{rules.reader}: {images}", said("reader")),
-        Axis(3, truth, said("reader")),
-        Axis(4, cut[rules.input_crop], said("input_crop")),
-        Axis(5, _CROPS[rules.metric_crop] + (" of the cut frame" if _cut_twice(rules) else ""), said("metric_crop")),
-        Axis(6, _range(rules.range), said("range")),
+        Axis(1, "frames, list", f"{rules.frames} frames, no more and no fewer, of {rules.list}", _files(rules)),
+        Axis(2, "reader", f"{rules.reader}: {images}", said("reader")),
+        Axis(3, "reader", truth, said("reader")),
+        Axis(4, "input_crop", cut[rules.input_crop], said("input_crop")),
         Axis(
-            8,
-            f"bilinear to the ground truth's size, {'with' if rules.align_corners else 'without'} aligned corners",
-            said("align_corners"),
+            5,
+            "metric_crop",
+            _CROPS[rules.metric_crop] + (" of the cut frame" if _cut_twice(rules) else ""),
+            said("metric_crop"),
         ),
-        Axis(11, _limits(protocol, rules), said("clamp")),
+        Axis(6, "range", _range(rules.range), said("range")),
+        Axis(8, "align_corners", f"bilinear to the ground truth's size, {corners}", said("align_corners")),
+        Axis(11, "clamp, alignment.floor", _limits(protocol, rules), said("clamp")),
     ]
     if rules.fit_side is not None:
         fitted = f"fitted on every so many-th pixel: a nearest-neighbour copy of at most {rules.fit_side} pixels a side"
-        lines.insert(-1, Axis(10, fitted, said("fit_side")))
+        lines.insert(-1, Axis(10, "fit_side", fitted, said("fit_side")))
     return lines
+
+
+def _files(rules: DatasetRules) -> str:
+    said = rules.evidence
+    if "frames" not in said and "list" not in said:
+        return OWN
+    return " ".join(said.get(field, f"{field}: {OWN}.") for field in ("frames", "list"))
 
 
 def _kinds(protocol: DenseProtocol) -> str:

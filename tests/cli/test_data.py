@@ -73,7 +73,7 @@ def test_list_shows_da2k(home: Path) -> None:
     assert done.exit_code == 0
     (row,) = [line.split() for line in done.stdout.splitlines() if line.split()[:2] == ["da2k", "1033"]]
     assert row == ["da2k", "1033", "2068", "681", "MB", "Apache-2.0", "no"]
-    assert "da2k: not here; get it with: da2k data fetch da2k" in done.stdout
+    assert "da2k: not here; run: da2k data fetch da2k" in done.stdout
 
 
 def test_list_has_a_row_for_each_dataset_and_where_it_is(home: Path) -> None:
@@ -82,6 +82,8 @@ def test_list_has_a_row_for_each_dataset_and_where_it_is(home: Path) -> None:
     assert [line.split()[0] for line in lines[2 : 2 + len(names)]] == names
     assert [line.partition(":")[0] for line in lines[2 + len(names) :]] == names
     assert max(map(len, lines)) <= 80
+    sizes = {words[0]: words[2:-2] for words in map(str.split, lines) if words[0] in ("kitti", "nyu", "sintel")}
+    assert sizes == {"kitti": ["by", "hand"], "nyu": ["3.0", "GB"], "sintel": [">5.6", "GB"]}
     frames = {words[0]: words[1] for words in map(str.split, lines) if words[0] in ("kitti", "nyu", "sintel", "eth3d")}
     assert frames == {"kitti": "652", "nyu": "654", "sintel": "1064", "eth3d": "454"}
 
@@ -134,8 +136,10 @@ def test_what_is_left_to_people(home: Path, frames: Path) -> None:
     assert (done.exit_code, done.stdout) == (0, f"{folder}\n")
     assert done.stderr.endswith(f"left to you:\nRegister, then:\n  unzip it -d {folder}\n")
     listed = run("list", "--manifest", frames).stdout.splitlines()
-    assert listed[2].split() == ["kitti", "3", "CC0-1.0", "list", "only"]
-    assert listed[3] == f"kitti: {folder} has its list only; what is left to do is said by: da2k data fetch kitti"
+    assert listed[2].split() == ["kitti", "3", "by", "hand", "CC0-1.0", "list", "only"]
+    state = "only its list is here; run: da2k data fetch kitti, which says what is left to do"
+    assert listed[3] == f"kitti: {state}"
+    assert run("verify", "kitti", "--manifest", frames).stdout == f"kitti: {folder}: {state}\n"
 
     put_frames(folder)
     assert run("verify", "kitti", "--manifest", frames).stdout == "kitti: complete\n"

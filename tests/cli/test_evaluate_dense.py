@@ -112,7 +112,7 @@ def test_the_installed_command_prints_the_same(run, tmp_path):
     assert without_progress(there.stderr) == here.stderr
 
     def timeless(text):
-        return re.sub(r"^[\d.]+ s on .*$", "", text, flags=re.MULTILINE)
+        return re.sub(r"^[\d.]+ s, [\d.]+ images/s$", "", text, flags=re.MULTILINE)
 
     assert timeless(there.stdout) == timeless(here.stdout)
 
@@ -128,7 +128,8 @@ def test_warnings_go_to_stderr(run, tmp_path):
     assert done.returncode == 0
     warnings = done.stderr.splitlines()
     assert all(line.startswith("warning: ") for line in warnings)
-    assert any("nobody has reproduced the published numbers" in line for line in warnings)
+    assert "warning: protocol of-frames on kitti is unreproduced. Nobody came near." in warnings
+    assert "warning: the intervals are from 3 images only, and say little" in warnings
     assert any("of the pixels were clamped" in line for line in warnings)
     assert "warning" not in done.stdout
     assert [f"warning: {text}" for text in read_any_result(tmp_path / "r.json").warnings] == warnings
@@ -145,7 +146,7 @@ def test_a_predicted_folder_scores_as_the_model(run, tmp_path):
     place = ["--root", frames.root, "--protocol", frames.protocol]
     done = run("predict", *model, "kitti", "--out", "maps", *place, pinned=frames)
     assert (done.returncode, done.stdout) == (0, "3 maps written to maps\n"), done.stderr
-    assert "tta: flip" in (tmp_path / "maps/predictions.yaml").read_text()
+    assert {"tta: flip", "input_crop: none"} <= set((tmp_path / "maps/predictions.yaml").read_text().splitlines())
     for out, spec in (("direct.json", model), ("stored.json", ["predictions:maps"])):
         assert run("evaluate", *spec, "--benchmark", "kitti", "--out", out, *place, pinned=frames).returncode == 0
     direct, stored = (read_any_result(tmp_path / name) for name in ("direct.json", "stored.json"))
@@ -187,10 +188,13 @@ def test_three_missing_predictions_leave_649_of_652(run, tmp_path, kitti, moved)
     done = run(*words_for(kitti, f"predictions:{maps}"), "--workers", "2", pinned=kitti)
     assert done.returncode == 1
     assert done.stdout.splitlines()[0].endswith("on kitti: 649 of 652 images, protocol of-frames")
-    failed = [line for line in done.stderr.splitlines() if not line.startswith("warning: ")]
-    assert [line.split(": ")[1] for line in failed] == gone
-    assert all("no prediction for" in line for line in failed)
-    images = read_any_result(tmp_path / "r.json").images
+    (line,) = [line for line in done.stderr.splitlines() if not line.startswith("warning: ")]
+    assert line.startswith(f"failed: {gone[0]} and 2 more images: ")
+    assert f"no prediction for {gone[0]} (" in line
+    result = read_any_result(tmp_path / "r.json")
+    images = result.images
+    assert [failure.image for failure in result.failures] == gone
+    assert all(f"no prediction for {failure.image} (" in failure.reason for failure in result.failures)
     assert (images.expected, images.scored, images.failed, images.absent) == (652, 649, 3, 0)
 
 
@@ -219,6 +223,35 @@ def test_another_list_is_said_to_be_one(run, tmp_path, kitti, moved):
     assert ": 4 of 5 images of another list than the protocol's 652, protocol of-frames" in done.stdout
     assert "warning: own list mine.txt of 5 frames; the protocol's has 652" in done.stderr
     assert read_any_result(tmp_path / "r.json").benchmark.own_list
+
+
+def test_failures_that_differ_in_their_images_name_only_are_one_line(run, tmp_path):
+    frames = make_frames(tmp_path / "frames", count=6, size=(24, 80))
+
+    def change(values, i):
+        return {0: None, 2: values[:, :9], 3: None, 5: values * np.nan}.get(i, values)
+
+    done = run(*words_for(frames, store(tmp_path / "maps", frames, change)), pinned=frames)
+    assert done.returncode == 1
+    names = [frame.name for frame in frames.open().frames]
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("warning: ")]
+    starts = [f"{names[0]} and 1 more image: ", f"{names[2]}: the map is 24 x 9 ", f"{names[5]}: the map is not finite"]
+    assert len(lines) == len(starts)
+    assert all(line.startswith(f"failed: {start}") for line, start in zip(lines, starts, strict=True))
+    named = {failure.image: failure.reason for failure in read_any_result(tmp_path / "r.json").failures}
+    assert sorted(named) == sorted(names[i] for i in (0, 2, 3, 5)), "the file names them all"
+    assert f"no prediction for {names[3]} (" in named[names[3]]
+
+
+def test_a_whole_result_is_not_replaced_by_a_partial_one(run, tmp_path):
+    frames = make_frames(tmp_path / "frames", count=3)
+    words = words_for(frames, store(tmp_path / "maps", frames))
+    assert run(*words, pinned=frames).returncode == 0
+    frames.open().frames[0].files[0].unlink()
+    done = run(*words, "--partial", pinned=frames)
+    one_line_error(done, "r.json: holds the result of the whole dataset, and frames are absent now", "--replace")
+    assert run(*words, "--partial", "--replace", pinned=frames).returncode == 0
+    assert read_any_result(tmp_path / "r.json").images.absent == 1
 
 
 # Bad input: an image's costs that image, a set's is one line
@@ -294,8 +327,10 @@ def test_a_truncated_prediction_is_one_line(run, tmp_path):
     cut(next((tmp_path / "maps").rglob("00000.npy")))
     done = run(*words_for(frames, model), pinned=frames)
     assert done.returncode == 1
-    assert len(done.stderr.splitlines()) == 1
-    assert "00000.npy" in done.stderr
+    few, line = done.stderr.splitlines()
+    assert few == "warning: the intervals are from 1 image only, and say little"
+    assert line.startswith("failed: ")
+    assert "00000.npy: the header claims [24, 40] float32, 3,840 bytes, but 3,810 follow" in line
 
 
 def test_negative_predictions_are_clamped_and_said(run, tmp_path):
@@ -353,7 +388,7 @@ def test_lists_that_cannot_be_used_are_one_line(run, tmp_path):
     one_line_error(run(*words, pinned=frames), "is not the list that the data manifest pins", "da2k data fetch kitti")
     frames.list.unlink()
     one_line_error(run(*words, pinned=frames), "is not here", "da2k data fetch kitti")
-    for text, message in (("", "has no rows"), ("a.png\n", "line 1: has 1 columns"), ("../a b 1\n", "below the root")):
+    for text, message in (("", "has no rows"), ("a.png\n", "line 1: has 1 column"), ("../a b 1\n", "below the root")):
         (tmp_path / "mine.txt").write_text(text)
         one_line_error(run(*words, "--list", tmp_path / "mine.txt"), "mine.txt", message)
     one_line_error(run(*words, "--list", tmp_path / "none.txt"), "none.txt: No such file")

@@ -386,7 +386,8 @@ def test_either_refused_or_every_file_under_its_own_name(
         assert not into.exists()
     else:
         found = {p.relative_to(into).as_posix(): p.read_bytes() for p in into.rglob("*") if p.is_file()}
-        wanted = {name for name in contents if not {"__MACOSX", ".DS_Store"} & set(name.split("/"))}
+        traces = {name for name in contents if any(part.startswith("._") for part in name.split("/"))}
+        wanted = {name for name in contents if not {"__MACOSX", ".DS_Store"} & set(name.split("/"))} - traces
         assert found == {name: contents[name] for name in wanted}
     assert set(folder.iterdir()) == {folder / "a.zip", folder / "in"}
     assert set((folder / "in").iterdir()) <= {into}

@@ -9,6 +9,7 @@ from da2k.datasets.benchmarks import open_benchmark, open_photos
 from da2k.datasets.da2k import find_root, read_benchmark, write_annotations
 from da2k.datasets.manifest import load_manifest
 from da2k.errors import BadInput
+from da2k.protocols.dense import BENCHMARKS
 
 GOOD = {"point1": [1, 2], "point2": [3, 4], "closer_point": "point1"}
 
@@ -168,6 +169,21 @@ def test_a_copy_of_the_right_counts_is_whole_until_an_image_file_is_absent(make_
     (root / benchmark.images[5]).unlink()
     with pytest.raises(BadInput, match="1 of 1033 image files are absent"):
         open_benchmark(root)
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"), [("KITTI", "kitti"), ("nyuv2", "nyu"), ("DIODE_indoor", "diode-indoor"), ("DA2KK", "da2k")]
+)
+def test_names_of_measured_depth_are_suggested_too(name, nearest):
+    with pytest.raises(BadInput, match=f'"{name}"; did you mean "{nearest}"') as caught:
+        open_benchmark(name)
+    assert {"da2k", *BENCHMARKS} == set(str(caught.value).rpartition("Known: ")[2].split(", "))
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_measured_depth_has_no_pairs(name):
+    with pytest.raises(BadInput, match=f'^"{name}" has measured depth and no pairs of points; with pairs are: da2k$'):
+        open_benchmark(name)
 
 
 def test_unknown_names_suggest_the_nearest(tmp_path):

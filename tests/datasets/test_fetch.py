@@ -16,8 +16,10 @@ from pytest_httpserver import HTTPServer
 
 from da2k.datasets.benchmarks import absent_images
 from da2k.datasets.da2k import read_benchmark
-from da2k.datasets.fetch import fetch, holdings, verify, verify_all
+from da2k.datasets.fetch import fetch
+from da2k.datasets.holdings import holdings
 from da2k.datasets.pins import pins_file
+from da2k.datasets.verify import verify, verify_all
 from da2k.errors import BadInput, Unreachable
 
 IMAGES = {"images/indoor/a.png": 2, "images/indoor/b.png": 1, "images/object/naïve 日本.png": 3}

@@ -1,16 +1,18 @@
 """Lists, layouts and counts, for every format: what is scored is what the protocol names, or it is refused or said."""
 
+import re
 import shutil
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from da2k.datasets.frame_lists import NOT_MEASURED, read_rows
+from da2k.datasets.frame_formats import OtherData
+from da2k.datasets.frame_lists import NOT_MEASURED, other_dataset, read_rows
 from da2k.datasets.open_frames import FORMATS, _spread, open_frames, spot_check
 from da2k.errors import BadInput
 from da2k.files import sha256_file
@@ -108,6 +110,21 @@ def test_a_lost_file_is_counted_and_never_passed_over(reader, which, copy):
     assert "partial copy: 2 of 3 frames are here" in rest.notes
 
 
+@pytest.mark.parametrize("reader", [r for r in READERS if r != "nyu-mat"])
+def test_the_file_that_is_missing_is_named(reader, copy):
+    root, listed, manifest, _ = copy(reader)
+    row = listed.read_text().splitlines()[1].split()[: len(FORMATS[reader].columns)]
+    frame = opened(reader, root, listed, manifest).frames[1]
+    frame.files[-1].unlink()
+    with pytest.raises(BadInput) as caught:
+        opened(reader, root, listed, manifest)
+    assert f"the first {frame.name.replace('clean/', 'final/')} (there is no {row[-1]}); --partial" in str(caught.value)
+    frame.files[0].unlink()
+    with pytest.raises(BadInput) as caught:
+        opened(reader, root, listed, manifest)
+    assert "there is no" not in str(caught.value)
+
+
 @pytest.mark.parametrize("reader", READERS)
 def test_another_number_of_frames_than_the_protocol_demands_is_refused(reader, copy):
     root, listed, manifest, _ = copy(reader)
@@ -187,10 +204,110 @@ def test_where_nothing_is_found_the_message_names_a_place(reader, copy, tmp_path
         assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("of", READERS)
+def test_where_nothing_is_found_the_list_is_suspected_too(reader, of, copy, tmp_path):
+    root, listed, manifest, samples = copy(reader)
+    other = WRITERS[of](tmp_path / "other", samples)
+    expect = "check --root and --list"
+    if reader == "nyu-mat":
+        (root / "nyu_depth_v2_labeled.mat").unlink()
+        expect = "run: da2k data fetch nyu, or check --root and --list"
+    if dataset_of(of) != dataset_of(reader):
+        expect = f"the list's rows look like those of {dataset_of(of)}'s; {expect}"
+    else:
+        root = tmp_path
+    with pytest.raises(BadInput) as caught:
+        opened(reader, root, listed, manifest, own_list=other)
+    told = str(caught.value)
+    if "columns" in told:
+        assert told.endswith(f", and this one looks like {dataset_of(of)}'s; check --list")
+    elif reader == "nyu-mat" and dataset_of(of) != "nyu":
+        assert "has no number; a list for the .mat names images rgb_" in told
+    else:
+        assert told.endswith(f"; {expect}")
+
+
+def test_where_fetch_puts_it_is_not_called_a_root(copy, tmp_path):
+    _, listed, manifest, _ = copy("diode")
+    (tmp_path / "home/datasets/diode").mkdir(parents=True)
+    shutil.copy(listed, tmp_path / "home/datasets/diode")
+    for named in (None, tmp_path / "home/datasets/diode"):
+        with pytest.raises(BadInput, match=r"diode_val/indoors/.* …; run: da2k data fetch diode$"):
+            opened("diode", named, listed, manifest)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(BadInput, match=r"; check --root$"):
+        opened("diode", tmp_path / "empty", listed, manifest)
+
+
+@pytest.mark.parametrize(
+    ("reader", "row", "both"),
+    [
+        ("sintel-final", "clean/alley_1/frame_0001.png depth/alley_1/frame_0001.dpt", "final/alley_1/frame_0001.png"),
+        ("sintel-clean", "clean/alley_1/frame_0001.png depth/alley_1/frame_0001.dpt", "clean/alley_1/frame_0001.png"),
+        ("sintel-final", "./final//alley_1/frame_0001.png depth/alley_1/frame_0001.dpt", ""),
+        ("nyu-mat", "bathroom/rgb_1.jpg bathroom/sync_depth_1.png", "index 1 in the .mat"),
+    ],
+)
+def test_two_rows_of_one_frame_are_refused(reader, row, both, copy):
+    root, listed, manifest, _ = copy(reader)
+    listed.write_text(f"{listed.read_text()}{row}\n")
+    named = re.escape(f" (both are {both})") if both else ""
+    with pytest.raises(
+        BadInput, match=rf"line 4: \S+ stands in the list already, in line 2{named}; a frame counts once"
+    ):
+        opened(reader, root, listed, manifest, own_list=listed)
+
+
+def state_sizes(manifest, rows, columns):
+    entry = yaml.safe_load(manifest.read_text())
+    entry["datasets"][0]["frame_sizes"] = {"rows": rows, "columns": columns}
+    manifest.write_text(yaml.safe_dump(entry))
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_frames_of_a_size_that_the_dataset_has_not_are_refused_or_told(reader, copy):
+    root, listed, manifest, _ = copy(reader)
+    state_sizes(manifest, [20, 24], [40, 45])
+    plain = opened(reader, root, listed, manifest)
+    assert opened(reader, root, listed, manifest, own_list=listed).notes[:-1] == plain.notes
+    for rows, columns, sizes in (([25, 30], [40, 45], "25–30 x 40–45"), ([24, 24], [30, 39], "24 x 30–39")):
+        state_sizes(manifest, rows, columns)
+        what = f"is 24 x 40, and the images of {dataset_of(reader)} are {sizes}"
+        with pytest.raises(OtherData, match=f"{what}; get the dataset's own"):
+            opened(reader, root, listed, manifest)
+        own = opened(reader, root, listed, manifest, own_list=listed)
+        assert any(note.startswith(f"{own.frames[0].name} {what}: ") for note in own.notes)
+
+
+def test_the_size_is_looked_for_in_more_than_the_first_frame(copy):
+    root, listed, manifest, _ = copy("kitti-annotated", [*make_samples(2), *make_samples(3, (23, 40))[2:]])
+    state_sizes(manifest, [24, 24], [40, 40])
+    with pytest.raises(OtherData, match=r"00002\.png: is 23 x 40"):
+        opened("kitti-annotated", root, listed, manifest)
+
+
+REAL = {
+    "kitti": ("kitti-annotated", ("rgb_0000000005.png", "depth_0000000005.png"), "375 x 1242", "365–380 x 1220–1250"),
+    "nyu": ("nyu-bts", ("rgb_00000.jpg", "sync_depth_00000.png"), "480 x 640", "480 x 640"),
+}
+
+
+@pytest.mark.parametrize("dataset", REAL)
+@pytest.mark.parametrize("files_of", REAL)
+def test_real_frames_of_the_other_dataset_with_16_bit_depth_are_told(dataset, files_of, shared, tmp_path):
+    reader, _, _, sizes = REAL[dataset]
+    _, row, size, _ = REAL[files_of]
+    listed = write_list(tmp_path / "own.txt", [row])
+    notes = open_frames(dataset, rules_for(reader), shared / "data/depth" / files_of, own_list=listed).notes
+    told = any(f"{row[0]} is {size}, and the images of {dataset} are {sizes}" in note for note in notes)
+    assert told is (dataset != files_of)
+
+
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ("final/a.png", "line 4: has 1 columns; a row of this dataset is: image, ground truth"),
+        ("final/a.png", "line 4: has 1 column; a row of this dataset is: image, ground truth"),
         ("a.png b.dpt 3 4", "line 4: has 4 columns"),
         ("/etc/passwd b.dpt", "line 4: '/etc/passwd' is no path below the root"),
         ("a.png ../../b.dpt", "line 4: '../../b.dpt' is no path below the root"),
@@ -280,21 +397,25 @@ def test_looked_at_are_frames_spread_evenly(total, count):
     ],
 )
 def test_the_published_lists_are_read_whole(reader, name, rows, measured, shared):
-    read = read_rows(shared / "data/splits" / name, FORMATS[reader])
+    read = read_rows(shared / "data/splits" / name, FORMATS[reader], dataset_of(reader))
     assert len(read) == rows
     assert sum(NOT_MEASURED not in row for row in read) == measured
+    assert {other_dataset(row, "") for row in read if NOT_MEASURED not in row} == {dataset_of(reader)}
     if reader == "diode":
         assert Counter(row[0].partition("/")[0] for row in read) == {"indoors": 325, "outdoor": 446}
 
 
-def test_rows_without_ground_truth_do_not_count_and_are_told(copy):
+def test_rows_without_ground_truth_do_not_count_and_are_told_of_an_own_list(copy):
     root, listed, manifest, _ = copy("kitti-annotated")
     rows = [line.split() for line in listed.read_text().splitlines()]
     listed = write_list(listed, [*rows, [rows[0][0].replace("00000", "99999"), "None", "721.5377"]])
     manifest = write_manifest(manifest, "kitti", listed)
+    untold = "1 of the list's 4 rows have no ground truth"
     frames = opened("kitti-annotated", root, listed, manifest)
+    assert (len(frames.frames), frames.notes) == (3, ()), "of the protocol's own list it is known"
+    frames = opened("kitti-annotated", root, listed, manifest, own_list=listed)
     assert len(frames.frames) == 3
-    assert "1 of the list's 4 rows have no ground truth" in frames.notes
+    assert untold in frames.notes
 
 
 def test_a_part_of_diode_is_chosen_by_its_rows(copy, tmp_path):
@@ -313,8 +434,14 @@ def test_a_part_of_diode_is_chosen_by_its_rows(copy, tmp_path):
 
 def test_a_stamp_changes_with_any_file_of_a_frame(copy):
     root, listed, manifest, _ = copy("diode")
-    stamps = opened("diode", root, listed, manifest).stamps
-    assert len(stamps) == 9
-    mask: Path = opened("diode", root, listed, manifest).frames[1].files[2]
-    mask.write_bytes(mask.read_bytes() + b" ")
-    assert opened("diode", root, listed, manifest).stamps != stamps
+    frames = opened("diode", root, listed, manifest)
+    stamps = [frame.stamp for frame in frames.frames]
+    image, depth, mask = frames.frames[1].files
+    image.write_bytes(image.read_bytes() + b" ")
+    assert [frame.stamp for frame in frames.frames] == stamps
+    for file in (depth, mask):
+        file.write_bytes(file.read_bytes() + b" ")
+        now = [frame.stamp for frame in frames.frames]
+        assert now[1] != stamps[1]
+        assert now[0] == stamps[0]
+        stamps = now

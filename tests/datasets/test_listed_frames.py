@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import io
+import socket
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,10 @@ import yaml
 from PIL import Image
 from pytest_httpserver import HTTPServer
 
-from da2k.datasets.fetch import fetch, holdings, verify, verify_all
-from da2k.errors import BadInput
+from da2k.datasets.fetch import fetch
+from da2k.datasets.holdings import holdings
+from da2k.datasets.verify import verify, verify_all
+from da2k.errors import BadInput, Unreachable
 
 SIZE = (16, 24)
 DIODE_ROWS = ["indoors/s/a", "outdoor/s/b", "outdoor/s/c"]
@@ -186,12 +189,13 @@ def test_only_the_list_for_data_that_lies_elsewhere(diode: Place, tmp_path: Path
     assert diode.asked == ["/list.txt"]
     assert [(h.here, h.lists) for h in holdings(diode.manifest)] == [(False, True)]
     assert verify_all(manifest=diode.manifest) == {}
-    assert diode.verify() == [f"{diode.folder}: not here; run: da2k data fetch diode"]
+    assert diode.verify() == [f"{diode.folder}: only its list is here; run: da2k data fetch diode"]
     assert diode.verify(elsewhere) == []
 
     (elsewhere / "outdoor/s/b_depth.npy").unlink()
     assert diode.verify(elsewhere) == [
-        f"diode: {elsewhere}: 1 of 3 frames of list.txt are absent, the first outdoor/s/b.png"
+        f"diode: {elsewhere}: 1 of 3 frames of list.txt are absent, the first outdoor/s/b.png "
+        "(there is no outdoor/s/b_depth.npy)"
     ]
 
 
@@ -288,11 +292,13 @@ def test_the_labelled_file_of_nyu(place: Place) -> None:
 def test_what_people_have_to_do_is_said_and_is_no_error(kitti: Place) -> None:
     assert kitti.fetch() == kitti.folder
     assert kitti.asked == ["/list.txt"]
-    assert kitti.said[-2].startswith("kitti: only its list of frames is here. ")
+    assert kitti.said[-2].startswith("kitti: only its list is here. ")
     annotated = kitti.folder / "data_depth_annotated"
     assert kitti.said[-1] == f"1. Register.\n2. unzip data_depth_annotated.zip -d {annotated}"
     assert [(h.here, h.lists) for h in holdings(kitti.manifest)] == [(False, True)]
-    assert kitti.verify() == [f"{kitti.folder}: not here; run: da2k data fetch kitti"]
+    state = "only its list is here; run: da2k data fetch kitti, which says what is left to do"
+    assert [h.state for h in holdings(kitti.manifest)] == [state]
+    assert kitti.verify() == [f"{kitti.folder}: {state}"]
 
     files = kitti_files()[1]
     lost = "2011_09_26/d_sync/image_02/data/0000000001.png"
@@ -343,6 +349,83 @@ def test_archives_that_stay_packed(place: Place) -> None:
     assert place.said == ["eth3d is here and complete; nothing to do"]
     assert place.asked == ["/list.txt", "/office.7z"]
     assert place.verify() == []
+
+
+def without_network(place: Place, readers: list[str], **changes: Any) -> str:
+    """Describes a dataset on a server that is gone; gives its address."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        gone = f"http://127.0.0.1:{server.getsockname()[1]}"
+    files = [{**file, "url": f"{gone}/{file['name']}"} for file in changes.pop("files", [])]
+    listed = {"readers": readers, "url": f"{gone}/list.txt"}
+    place.describe(readers[0].partition("-")[0], kitti_files()[0], lists=listed, files=files, **changes)
+    return gone
+
+
+def test_without_network_it_says_what_people_can_do(place: Place) -> None:
+    how = "1. Register.\n2. unzip it -d {folder}\n"
+    gone = without_network(
+        place,
+        ["kitti-annotated"],
+        files=[{"name": "a.7z", "sha256": "a" * 64}, {"name": "b.zip", "unpack": True}],
+        instructions=how,
+    )
+    with pytest.raises(Unreachable, match="no connection"):
+        place.fetch()
+    digest = hashlib.sha256(kitti_files()[0]).hexdigest()
+    assert place.said[1:] == [
+        "kitti: all of it can be put there by hand; then run: da2k data fetch kitti",
+        f"the list, SHA-256 {digest}:\n  {gone}/list.txt\n  to {place.folder}/list.txt",
+        f"a.7z, SHA-256 {'a' * 64}:\n  {gone}/a.7z\n  to {place.folder}/a.7z",
+        f"b.zip, whose SHA-256 nobody published:\n  {gone}/b.zip\n  to {place.home}/downloads/kitti/b.zip",
+        f"1. Register.\n2. unzip it -d {place.folder}",
+    ]
+    assert not place.home.exists(), "and leaves no empty folder"
+
+    with pytest.raises(Unreachable):
+        place.fetch(lists_only=True)
+    assert [line.partition(":")[0] for line in place.said[1:]] == ["kitti", f"the list, SHA-256 {digest}"]
+
+
+def test_what_was_put_there_by_hand_is_not_asked_for_again(place: Place) -> None:
+    archive = [{"name": "a.7z"}]
+    gone = without_network(place, ["kitti-annotated"], files=archive, instructions="unpack it")
+    put({"list.txt": kitti_files()[0]}, place.folder)
+    with pytest.raises(Unreachable):
+        place.fetch()
+    assert [line for line in place.said if gone in line] == [
+        f"from {gone}/a.7z to {place.folder}/a.7z",
+        f"a.7z, whose SHA-256 nobody published:\n  {gone}/a.7z\n  to {place.folder}/a.7z",
+    ]
+    put({"a.7z": b"7z"}, place.folder)
+    place.fetch()
+    assert place.said[-1] == "unpack it"
+
+
+def test_folders_that_were_there_stay(place: Place) -> None:
+    without_network(place, ["kitti-annotated"], instructions="none")
+    (place.home / "datasets").mkdir(parents=True)
+    with pytest.raises(Unreachable):
+        place.fetch()
+    assert [path.name for path in place.home.rglob("*")] == ["datasets"]
+
+
+def test_a_refused_list_leaves_no_folder(place: Place) -> None:
+    place.describe("diode", DIODE_LIST, lists={"readers": ["diode"], "sha256": "0" * 64}, instructions="none")
+    with pytest.raises(BadInput, match="another list"):
+        place.fetch()
+    assert not place.home.exists()
+
+
+@pytest.mark.parametrize("part", ["diode-indoor", "diode-outdoor"])
+def test_a_part_of_a_dataset_is_fetched_with_the_whole(diode: Place, part: str) -> None:
+    said: list[str] = []
+    assert fetch(part, manifest=diode.manifest, say=said.append) == diode.folder
+    assert said[0] == f"{part} is a part of diode"
+    said.clear()
+    assert verify_all(part, manifest=diode.manifest, say=said.append) == {"diode": []}
+    assert said == [f"{part} is a part of diode, which is checked as a whole"]
+    with pytest.raises(BadInput, match='unknown dataset "diode-cellar"; Known: diode'):
+        fetch("diode-cellar", manifest=diode.manifest)
 
 
 def test_one_of_several_ways_to_read_suffices(place: Place, tmp_path: Path) -> None:

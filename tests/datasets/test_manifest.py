@@ -124,8 +124,30 @@ def test_a_dataset_that_people_must_get_themselves(manifest: Path) -> None:
 def test_the_size_is_known_only_if_every_file_has_one(manifest: Path) -> None:
     files = [{"url": "https://example.org/a", "name": "a", "bytes": 5}, {"url": "https://example.org/b", "name": "b"}]
     assert load_manifest(write(manifest, {**ENTRY, "files": files}))["small"].size is None
+    assert load_manifest(manifest)["small"].size_known == 5
     files[1]["approximate_bytes"] = 7
     assert load_manifest(write(manifest, {**ENTRY, "files": files}))["small"].size == 12
+
+
+@pytest.mark.parametrize(
+    ("name", "inside", "outside"),
+    [
+        # Of the five days of KITTI, and its crop for benchmarks, a resized copy, and NYU.
+        (
+            "kitti",
+            [(375, 1242), (370, 1224), (374, 1238), (370, 1226), (376, 1241)],
+            [(352, 1216), (375, 750), (480, 640), (1242, 375)],
+        ),
+        ("nyu", [(480, 640)], [(375, 1242), (427, 561), (640, 480), (240, 320)]),
+    ],
+)
+def test_sizes_that_tell_datasets_apart(
+    name: str, inside: list[tuple[int, int]], outside: list[tuple[int, int]]
+) -> None:
+    sizes = load_manifest()[name].frame_sizes
+    assert sizes is not None
+    assert all(map(sizes.contain, inside))
+    assert not any(map(sizes.contain, outside))
 
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {

@@ -259,3 +259,19 @@ def test_damage_of_unpacked_files_is_found(archive: Callable[[bytes], Path], tmp
         "indoors/a.png": "has 0 bytes, 5 in the archive",
         "outdoor/b.png": "no such file or directory",
     }
+
+
+def test_traces_of_macos_beside_the_top_folder_are_left_out_too(archive, tmp_path) -> None:
+    stray = {".DS_Store": b"x", "._val": b"y", "__MACOSX/val/a": b"z", "val/indoors/._a.png": b"w"}
+    extract_tar(archive(tar({**stray, **FILES})), tmp_path / "val", top_folder="val")
+    assert content_of(tmp_path / "val") == {name.removeprefix("val/"): content for name, content in FILES.items()}
+
+
+def test_a_file_in_the_place_of_the_top_folder_is_refused(archive, tmp_path) -> None:
+    with pytest.raises(BadArchive, match="is not in the folder val"):
+        extract_tar(archive(tar({"val": b"x"})), tmp_path / "val", top_folder="val")
+
+
+def test_an_absolute_path_beside_a_top_folder_is_told_as_such(archive, tmp_path) -> None:
+    with pytest.raises(BadArchive, match="is an absolute path"):
+        extract_tar(archive(tar({"/val/x": b"x"})), tmp_path / "val", top_folder="val")

@@ -81,8 +81,13 @@ def test_exchanging_the_models_exchanges_the_sides(results):
 def test_damaged_and_foreign_results_are_refused(results, make_benchmark, noise):
     other = make_benchmark(images=3, name="other", seed=9)
     da2k.evaluate(noise(), other, out=results / "other.json")
-    with pytest.raises(BadInput, match=r"benchmark\.digest differs"):
+    with pytest.raises(BadInput, match=r"other\.json: was scored on benchmark other, and .*good\.json on bench; only"):
         da2k.compare([results / "good.json", results / "other.json"])
+    da2k.evaluate(noise(), make_benchmark(images=3, name="bench", seed=9), out=results / "newer.json")
+    with pytest.raises(
+        BadInput, match=r"newer\.json: was scored on other content of benchmark bench than .*good\.json"
+    ):
+        da2k.compare([results / "good.json", results / "newer.json"])
     with pytest.raises(BadInput, match="two results or more"):
         da2k.compare([results / "good.json"])
     with pytest.raises(BadInput, match=r"none\.json"):

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from dataclasses import asdict, replace
+from fractions import Fraction
 from math import nan
 
 import numpy as np
@@ -23,7 +24,7 @@ from da2k.evaluation.dense.compare import PairedMeans, compare_dense
 from da2k.evaluation.dense.rows import columns
 from da2k.evaluation.saving import save_result
 from da2k.images import Photo
-from da2k.metrics.resampling import bootstrap_means
+from da2k.metrics.resampling import bootstrap_means, sign_flip_p
 from da2k.results import DenseResult
 
 RUN = {
@@ -56,16 +57,24 @@ def write(path, values, *, failures=None, model="net", expected=None, resamples=
         for image, reason in failures.items()
     ]
     table = np.array([list(here.values()) for here in values.values()])
+    expected = expected or len(rows)
+    absent = expected - len(rows)
+    benchmark = {"name": "kitti", "reader": "kitti-annotated", "digest": "0" * 64, "partial": absent > 0}
     intervals = bootstrap_means(table, level=0.9, resamples=resamples) if values else []
     result = DenseResult.model_validate_json(
         json.dumps(
             {
                 "schema_version": 1,
-                "benchmark": {"name": "kitti", "reader": "kitti-annotated", "digest": "0" * 64, "partial": True},
+                "benchmark": benchmark,
                 "protocol": {"name": "midas", "digest": "1" * 64},
                 "model": {"name": model, "spec": f"predictions:{model}", "kind": "affine_disparity"},
                 "run": RUN,
-                "images": {"expected": expected or len(rows), "scored": len(values), "failed": len(failures)},
+                "images": {
+                    "expected": expected,
+                    "scored": len(values),
+                    "failed": len(failures),
+                    "absent": absent,
+                },
                 "metrics": {
                     name: {"mean": float(table[:, i].mean()), "interval": list(map(float, intervals[i]))}
                     for i, name in enumerate(metrics)
@@ -97,6 +106,56 @@ def column(values, metric, names):
     return np.array([values[name][metric] for name in names])
 
 
+def share_of_all_flips(differences):
+    """Of all 2 ** n ways to give each its sign, the share whose sum is as far from 0; in rational arithmetic."""
+    sums = [Fraction(0)]
+    for value in map(Fraction, differences):
+        sums = [total + signed for total in sums for signed in (value, -value)]
+    return sum(abs(total) >= abs(sums[0]) for total in sums) / len(sums)
+
+
+@pytest.mark.parametrize("count", range(1, 14))
+def test_p_of_few_images_is_exact(tmp_path, count):
+    """Up to 13 images, 2 ** 13 flips, there is no chance in p; it is a whole number of flips."""
+    a, b = made(count, 1), made(count, 2, absrel=0.115, delta1=0.895)
+    for test in compare_dense([write(tmp_path / "a.json", a), write(tmp_path / "b.json", b, model="other")]):
+        differences = column(a, test.metric, images(count)) - column(b, test.metric, images(count))
+        assert test.p == share_of_all_flips(differences)
+        assert (test.p * 2**count).is_integer()
+        assert test.p >= 2.0 ** (1 - count)
+
+
+@pytest.mark.parametrize("count", range(1, 14))
+@pytest.mark.parametrize("model", ["alike", "one-sided", "tied", "whole numbers"])
+def test_exact_flips_with_ties_and_extremes(count, model):
+    rng = np.random.default_rng(count)
+    differences = {
+        "alike": rng.normal(0, 1, count),
+        "one-sided": rng.uniform(1, 2, count),
+        "tied": rng.choice([-1, 0, 1], count),
+        "whole numbers": rng.integers(-4, 5, count),
+    }[model]
+    exact = share_of_all_flips(differences.tolist())
+    # Sums of tenths are rounded, and must not be told apart by that.
+    assert sign_flip_p(differences) == sign_flip_p(differences / 10) == exact
+    assert {sign_flip_p(differences, seed=seed) for seed in range(5)} == {exact}
+    if model == "one-sided":
+        assert exact == 2.0 ** (1 - count)
+
+
+@pytest.mark.parametrize(("count", "draws"), [(14, 10_000), (15, 10_000), (12, 4095), (13, 8191)])
+@pytest.mark.parametrize("shift", [0.0, 0.4, 0.8])
+def test_random_flips_go_on_where_exact_ones_end(count, draws, shift):
+    """On either side of the number of flips that are gone through, p is the same but for the chance of the draws."""
+    differences = np.random.default_rng(count).normal(shift, 1, count)
+    exact = share_of_all_flips(differences)
+    assert sign_flip_p(differences, resamples=2**count) == exact
+    drawn = {sign_flip_p(differences, resamples=draws, seed=seed) for seed in range(5)}
+    assert len(drawn) > 1
+    for p in drawn:
+        assert p == pytest.approx(exact, abs=5 * np.sqrt(exact * (1 - exact) / draws) + 1 / draws)
+
+
 def test_p_is_that_of_all_sign_flips(tmp_path):
     a, b = made(12, 1), made(12, 2, absrel=0.115, delta1=0.895)
     tests = compare_dense([write(tmp_path / "a.json", a), write(tmp_path / "b.json", b, model="other")])
@@ -107,7 +166,7 @@ def test_p_is_that_of_all_sign_flips(tmp_path):
             pair, lambda x, y: np.mean(x - y), permutation_type="samples", n_resamples=np.inf, vectorized=False
         ).pvalue
         assert 0.001 < exact < 0.9
-        assert test.p == pytest.approx(exact, abs=5 * np.sqrt(exact * (1 - exact) / 10_000) + 1e-3)
+        assert test.p == pytest.approx(exact, rel=1e-12)
         assert (test.mean_a, test.mean_b) == pytest.approx((pair[0].mean(), pair[1].mean()), rel=1e-12)
         assert test.difference == pytest.approx(np.mean(pair[0] - pair[1]), rel=1e-9)
         assert (test.a, test.b, test.images, test.unscored_a, test.unscored_b) == ("net", "other", 12, 0, 0)
@@ -239,15 +298,20 @@ def test_too_few_and_the_same_twice(two):
 
 def test_other_work_is_named(two):
     values = made(15, 3)
-    benchmark = {"name": "nyu", "reader": "nyu-bts", "digest": "2" * 64, "partial": True}
-    write(two / "frames.json", values, benchmark=benchmark)
-    message = refused(two, "a.json", "frames.json")
-    assert message.startswith(f"{two / 'frames.json'}: field benchmark.digest differs")
-    assert "benchmark nyu here, kitti there" in message
-    write(two / "rules.json", values, protocol={"name": "marigold", "digest": "3" * 64})
-    message = refused(two, "a.json", "b.json", "rules.json")
-    assert message.startswith(f"{two / 'rules.json'}: field protocol.digest differs from that of {two / 'a.json'}")
-    assert "protocol marigold here, midas there" in message
+    nyu = {"name": "nyu", "reader": "nyu-bts", "digest": "2" * 64}
+    marigold, midas = {"name": "marigold", "digest": "3" * 64}, {"name": "midas", "digest": "4" * 64}
+    kitti = {"name": "kitti", "reader": "kitti-annotated", "digest": "2" * 64}
+    first = two / "a.json"
+    for name, records, why in (
+        ("frames", {"benchmark": nyu}, f"was scored on benchmark nyu, and {first} on kitti; only results on the same"),
+        ("rules", {"protocol": marigold}, f"was scored on protocol marigold, and {first} on midas; only results on"),
+        ("list", {"benchmark": kitti}, f"was scored on other content of benchmark kitti than {first} (another list or"),
+        ("release", {"protocol": midas}, f"was scored on other content of protocol midas than {first} (another list"),
+    ):
+        file = write(two / f"{name}.json", values, **records)
+        message = refused(two, "a.json", "b.json", file.name)
+        assert message.startswith(f"{file}: {why}")
+        assert f"(field {next(iter(records))}.digest)" in message
 
 
 def test_results_on_pairs_are_refused_either_way(two, make_benchmark, noise):
@@ -262,7 +326,7 @@ def test_results_on_pairs_are_refused_either_way(two, make_benchmark, noise):
 
 def test_nothing_in_common(two):
     here = {f"other/{name}": values for name, values in made(4, 1).items()}
-    write(two / "elsewhere.json", here, model="elsewhere")
+    write(two / "elsewhere.json", here, model="elsewhere", expected=15)
     assert "ours and elsewhere have no scored image in common" in refused(two, "a.json", "elsewhere.json")
     write(two / "none.json", {}, failures={"x.png": "the map is missing"}, model="none")
     assert "ours and none have no scored image in common" in refused(two, "a.json", "none.json")
@@ -291,14 +355,24 @@ def one_failure_fewer(result):
     result["images"] |= {"failed": 0, "scored": 15}
 
 
+def failed_twice(result):
+    result["failures"] *= 2
+    result["images"] |= {"failed": 2, "scored": 13}
+
+
 FORGERIES = {
     "a better mean": (shifted, "field metrics.absrel@depth.mean does not follow from its rows"),
     "a wider interval": (widened, "field metrics.delta1.interval does not follow from its rows"),
     "another level": (lambda r: r.update(level=0.95), "field metrics.absrel@depth.interval does not follow"),
     "other resamples": (lambda r: r.update(resamples=499), "field metrics.absrel@depth.interval does not follow"),
-    "no level": (lambda r: r.update(level=1.0), "field level is 1.0"),
-    "no resamples": (lambda r: r.update(resamples=0), "field resamples is 0"),
-    "resamples without end": (lambda r: r.update(resamples=10**12), "field resamples is 1000000000000"),
+    "no level": (lambda r: r.update(level=1.0), "level: Input should be less than 1"),
+    "a level of 0": (lambda r: r.update(level=0.0), "level: Input should be greater than 0"),
+    "no resamples": (lambda r: r.update(resamples=0), "resamples: Input should be greater than or equal to 1"),
+    "resamples without end": (lambda r: r.update(resamples=10**6 + 1), "resamples: Input should be less than or equal"),
+    "a failure named twice": (failed_twice, "failures: an image is named twice"),
+    "an image unaccounted for": (lambda r: r["images"].update(expected=16), "are not the expected 16"),
+    "absent ones of a whole copy": (lambda r: r["images"].update(expected=16, absent=1), "benchmark.partial: is true"),
+    "a whole copy called partial": (forged("benchmark", "partial", True), "benchmark.partial: is true"),
     "less clamped": (lambda r: r.update(clamped=0.0), "field clamped does not follow"),
     "a failure hidden": (one_failure_fewer, "field images.scored does not follow"),
     "another reason": (lambda r: r["failures"][0].update(reason="cosmic rays"), "field failures does not follow"),

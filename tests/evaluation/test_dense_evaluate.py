@@ -371,7 +371,7 @@ def test_an_exact_map_is_not_warned_of_and_has_no_error(tmp_path):
     done = score(frames, write_maps(tmp_path / "maps", frames, [exact(s) for s in frames.samples]), kind=None)
     assert done.metrics["absrel@depth"] < 1e-6
     assert done.metrics["delta1"] == 1
-    assert done.result.warnings == []
+    assert done.result.warnings == ["the intervals are from 3 images only, and say little"]
     assert done.rows["scale"].to_numpy() == pytest.approx([4, 4, 4])
 
 
@@ -393,7 +393,32 @@ def test_more_than_one_percent_clamped_is_warned_of(tmp_path):
     assert warned(much, "% of the pixels were clamped")
     assert much.clamped == pytest.approx(0.05, abs=0.005)
     assert warned(run("once", (0.03, 0, 0, 0)), "in 1 of 4 images more than 1 % of the pixels were clamped")
-    assert run("little", (0.008, 0.008, 0.008, 0.008)).warnings == []
+    assert not warned(run("little", (0.008, 0.008, 0.008, 0.008)), "clamped")
+
+
+def test_so_much_clamped_that_the_unit_is_doubted(tmp_path):
+    """Millimetres called metres are clamped nearly everywhere."""
+    frames = make_frames(tmp_path / "frames", count=4, base="metric-single")
+    for name, factor in (("metres", 1), ("millimetres", 1000)):
+        maps = [sample.depth * np.float32(factor) for sample in frames.samples]
+        result = score(frames, write_maps(tmp_path / name, frames, maps, "metric_depth"), kind=None).result
+        assert bool(warned(result, "are the maps in metres? (scale: in predictions.yaml)")) is (factor == 1000)
+
+
+@pytest.mark.parametrize("count", [1, 2, 19, 20])
+def test_intervals_of_few_images_are_warned_of(tmp_path, count):
+    """Counted are those that were scored."""
+    frames = make_frames(tmp_path / "frames", samples=make_samples(count + 1, (8, 12)))
+    maps = [exact(sample) for sample in frames.samples]
+    maps[-1] = None
+    result = score(frames, write_maps(tmp_path / "maps", frames, maps), kind=None).result
+    images = "1 image" if count == 1 else f"{count} images"
+    told = [f"the intervals are from {images} only, and say little"]
+    assert warned(result, "intervals") == (told if count < 20 else [])
+    for values in maps[:-1]:
+        values[:] = np.nan
+    none = score(frames, write_maps(tmp_path / "none", frames, maps), kind=None).result
+    assert not warned(none, "intervals"), "there are none"
 
 
 def test_a_negative_scale_is_warned_of(tmp_path):
@@ -423,9 +448,14 @@ def test_constant_maps_are_scored_and_warned_of(tmp_path, base):
 
 def test_what_nobody_reproduced_is_said(tmp_path):
     frames = make_frames(tmp_path / "frames", count=1, status="unreproduced", note="Nobody came near.")
-    (warning,) = score(frames).result.warnings
-    assert warning.startswith("protocol of-frames on kitti: nobody has reproduced the published numbers")
-    assert "Nobody came near." in warning
+    (warning,) = warned(score(frames).result, "unreproduced")
+    assert warning == "protocol of-frames on kitti is unreproduced. Nobody came near."
+    place = {"root": frames.root, "own_list": frames.list, "kind": SCALE_FREE}
+    own = evaluate_dense(leaning, "kitti", str(frames.protocol), **place)
+    assert not warned(own.result, "unreproduced"), "nobody has published numbers on that list"
+    bare = make_frames(tmp_path / "bare", count=1, status="unreproduced", note="")
+    (warning,) = warned(score(bare).result, "unreproduced")
+    assert warning.endswith("Nobody is known to have reproduced the published numbers with these choices.")
 
 
 def test_maps_of_two_kinds_are_warned_of(tmp_path):
@@ -542,7 +572,7 @@ def test_broken_protocols_are_refused(tmp_path):
     with pytest.raises(BadInput, match=r"mine\.yaml: No such file"):
         evaluate_dense(leaning, "kitti", str(path), kind=SCALE_FREE)
     for text, message in (
-        ("extends: metrics\nname: mine\nversion: 1\n", r"extends: did you mean"),
+        ("extends: metrics\nname: mine\nversion: 1\n", r'extends: unknown protocol "metrics"; did you mean "metric"\?'),
         ("extends: metric\nname: metric\nversion: 1\n", "give yours its own"),
         ("extends: metric\nname: mine\nversion: 1\ntta: both\n", "tta"),
         ("extends: metric\nname: mine\nversion: 1\nalignment: {space: disparity, solver: least squares}\n", "floor"),
@@ -610,15 +640,21 @@ def test_predicted_maps_score_as_the_model_does(tmp_path, kitti_size, protocol, 
     direct = evaluate_dense(spec, "kitti", protocol, model_options=options, out=tmp_path / "direct.json", **place)
     done = predict(load_model(spec, options), "kitti", tmp_path / "maps", protocol=protocol, **place)
     assert (done.written, done.failures) == (2, ())
-    assert read_declaration(tmp_path / "maps").tta == tta
+    declared, input_crop = read_declaration(tmp_path / "maps"), dense_protocol(protocol).rules("kitti").input_crop
+    assert (declared.tta, declared.input_crop) == (tta, input_crop)
+    assert input_crop == ("none" if protocol == "dav2-table2" else "kb")
     stored = f"predictions:{tmp_path / 'maps'}"
     from_disk = evaluate_dense(stored, "kitti", protocol, out=tmp_path / "stored.json", **place)
     assert from_disk.result.images.scored == 2
     assert from_disk.result.rows.sha256 == direct.result.rows.sha256
     assert from_disk.result.metrics == direct.result.metrics
-    other = "metric-single" if tta == "flip" else "metric"
+    other, told = {
+        "marigold": ("marigold-disparity", "input_crop: kb"),
+        "metric": ("metric-single", "tta: flip"),
+        "dav2-table2": ("metric-single", "input_crop: none"),
+    }[protocol]
     if kind == "metric_depth":
-        with pytest.raises(BadInput, match=rf"predictions\.yaml says tta: {tta}, and protocol {other} wants"):
+        with pytest.raises(BadInput, match=rf"predictions\.yaml says {told}, and protocol {other} wants"):
             evaluate_dense(stored, "kitti", other, **place)
 
 
@@ -639,23 +675,69 @@ def test_maps_of_whole_frames_are_refused_where_the_protocol_crops(tmp_path, kit
     maps = [leaning(sample.rgb) for sample in kitti_size.samples]
     stored = write_maps(tmp_path / "maps", kitti_size, maps, "metric_depth")
     place = {"root": kitti_size.root, "own_list": kitti_size.list}
-    done = evaluate_dense(stored, "kitti", "metric-single", **place)
+    with pytest.raises(BadInput) as caught:
+        evaluate_dense(stored, "kitti", "metric-single", **place)
+    told = f"{stored}: predictions.yaml says input_crop: none, and protocol metric-single wants input_crop: kb; make "
+    assert str(caught.value).startswith(f"{told}them with da2k predict --protocol metric-single, declare it if")
+    assert evaluate_dense(stored, "kitti", "metric-median", **place).result.images.failed == 0
+    declared = write_maps(tmp_path / "maps", kitti_size, maps, "metric_depth", input_crop="kb")
+    done = evaluate_dense(declared, "kitti", "metric-single", **place)
+    assert done.result.images.scored == 0
+    (one, other) = (failure.reason for failure in done.result.failures)
+    assert "has the size of the whole frame, 375 x 1242" in one
+    assert "has the size of the whole frame, 370 x 1226" in other
+    assert "make the maps with da2k predict --protocol metric-single" in one
+
+
+def test_a_model_that_sees_the_whole_frame_is_refused_where_the_protocol_crops(kitti_size):
+    place = {"root": kitti_size.root, "own_list": kitti_size.list}
+
+    class Whole:
+        def predict(self, images):
+            return [leaning(kitti_size.samples["0000000050" in photo.name].rgb) for photo in images]
+
+    done = evaluate_dense(Whole(), "kitti", "metric-single", kind="metric_depth", **place)
     assert done.result.images.scored == 0
     assert "has the size of the whole frame, 375 x 1242" in done.result.failures[0].reason
-    assert evaluate_dense(stored, "kitti", "metric-median", **place).result.images.failed == 0
 
 
-# What stops a run
+@pytest.mark.parametrize("crop", ["none", "kb"])
+def test_maps_of_images_cropped_otherwise_are_refused_before_any_work(tmp_path, kitti_size, crop):
+    """Both ways, whatever their size, which cannot tell; and a declaration without the field means no crop."""
+    maps = [leaning((s.rgb if crop == "none" else reference.kb_crop(s.rgb))[::4, ::4]) for s in kitti_size.samples]
+    declared = {} if crop == "none" else {"input_crop": crop}
+    stored = write_maps(tmp_path / "maps", kitti_size, maps, "metric_depth", **declared)
+    place = {"root": kitti_size.root, "own_list": kitti_size.list}
+    wants = {"none": "metric-median", "kb": "metric-single"}
+    done = evaluate_dense(stored, "kitti", wants[crop], **place)
+    assert done.result.images.scored == 2
+    (other,) = set(wants) - {crop}
+    with pytest.raises(
+        BadInput, match=f"says input_crop: {crop}, and protocol {wants[other]} wants input_crop: {other}"
+    ):
+        evaluate_dense(stored, "kitti", wants[other], out=tmp_path / "r.json", **place)
+    assert not list(tmp_path.glob("r.json*"))
 
 
-def test_keyboard_interrupts_are_not_swallowed(tmp_path):
-    frames = make_frames(tmp_path / "frames", count=3)
+def test_an_input_crop_that_does_not_exist_is_refused(tmp_path, kitti_size):
+    write_maps(tmp_path / "maps", kitti_size, maps_of(kitti_size), "metric_depth")
+    with (tmp_path / "maps/predictions.yaml").open("a") as file:
+        file.write("input_crop: garg\n")
+    with pytest.raises(BadInput, match="input_crop"):
+        evaluate_dense(
+            f"predictions:{tmp_path / 'maps'}", "kitti", "metric-median", root=kitti_size.root, own_list=kitti_size.list
+        )
 
-    def stop(pixels):
-        raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
-        score(frames, stop, workers=2)
+def test_maps_for_another_crop_do_not_mix_into_a_folder(tmp_path, kitti_size):
+    (tmp_path / "net.py").write_text(CROPPED)
+    model = load_model(f"python:{tmp_path / 'net.py'}:make", {"kind": "metric_depth"})
+    place = {"root": kitti_size.root, "own_list": kitti_size.list}
+    predict(model, "kitti", tmp_path / "maps", protocol="metric-median", **place)
+    with pytest.raises(BadInput, match=r"holds other maps than these \(input_crop: none, not kb\)"):
+        predict(model, "kitti", tmp_path / "maps", protocol="metric-single", **place)
+    again = predict(model, "kitti", tmp_path / "maps", protocol="dav2-table2", **place)
+    assert (again.written, again.failures) == (2, ()), "another protocol that shows the model the same images"
 
 
 def test_a_model_may_say_that_a_map_is_missing(tmp_path):

@@ -93,7 +93,7 @@ def test_an_interrupted_run_is_carried_on(tmp_path, logged, workers):
 
 
 def touch_truth(frames, tmp_path):
-    truth = frames.open().frames[5].files[1]
+    truth = frames.open().frames[1].files[1]
     values = np.asarray(Image.open(truth)).copy()
     values[values > 0] += 256
     Image.fromarray(values).save(truth)
@@ -125,9 +125,10 @@ def test_a_run_starts_over_when_what_it_depends_on_has_changed(tmp_path, logged,
     before = sum(calls().values())
     frames = change(frames, tmp_path) or frames
     done = resumed(frames, spec, tmp_path / "r.json")
-    if change is change_nothing:
-        assert done.result.run.images_resumed == 4
-        assert sum(calls().values()) == before + 2
+    kept = {change_nothing: 4, touch_truth: 3}.get(change)
+    if kept is not None:
+        assert done.result.run.images_resumed == kept
+        assert sum(calls().values()) == before + 6 - kept
     else:
         assert done.result.run.images_resumed == 0
         assert sum(calls().values()) == before + 6
@@ -207,11 +208,21 @@ def test_a_result_of_something_else_is_not_replaced_without_being_told(tmp_path)
     score(frames, maps, kind=None, out=out)
     score(frames, maps, kind=None, out=out)
     before = out.read_bytes()
-    with pytest.raises(BadInput, match=r"r\.json: holds the result of protocol of-frames with other choices"):
+    with pytest.raises(BadInput, match=r"r\.json: holds the result of protocol of-frames; choose another --out"):
         evaluate_dense(maps, frames.open(), str(other), out=out)
+    edited = tmp_path / "edited.yaml"
+    edited.write_text(frames.protocol.read_text().replace("high: 80.0", "high: 70.0"))
+    with pytest.raises(BadInput, match=r"r\.json: holds the result of protocol of-frames with other choices; choose"):
+        evaluate_dense(maps, frames.open(), str(edited), out=out)
     twin = write_maps(tmp_path / "twin", frames, maps_of(frames))
-    with pytest.raises(BadInput, match=r"holds the result of predictions:.*maps with other options or weights"):
+    with pytest.raises(
+        BadInput, match=r"holds the result of predictions:.*maps, and this is predictions:.*twin; choose"
+    ):
         score(frames, twin, kind=None, out=out)
+    write_maps(tmp_path / "maps", frames, maps_of(frames), revision="2")
+    with pytest.raises(BadInput, match=r"holds the result of predictions:.*maps with other options or weights"):
+        score(frames, maps, kind=None, out=out)
+    write_maps(tmp_path / "maps", frames, maps_of(frames))
     mine = tmp_path / "mine.txt"
     mine.write_text("".join(frames.list.read_text().splitlines(keepends=True)[:2]))
     with pytest.raises(BadInput, match="other frames"):
@@ -220,6 +231,32 @@ def test_a_result_of_something_else_is_not_replaced_without_being_told(tmp_path)
     replaced = evaluate_dense(maps, frames.open(), str(other), out=out, replace=True).result
     assert read_any_result(out) == replaced
     assert {path.name for path in tmp_path.glob("r.*")} == {"r.json", replaced.rows.file}
+
+
+def test_a_whole_result_is_not_replaced_by_one_of_a_partial_copy(tmp_path):
+    frames = make_frames(tmp_path / "frames", count=4)
+    maps, out = write_maps(tmp_path / "maps", frames, maps_of(frames)), tmp_path / "r.json"
+
+    def run(**options):
+        opened = frames.open(partial=True)
+        return evaluate_dense(maps, opened, str(frames.protocol), out=out, **options).result
+
+    assert run().images.absent == 0
+    assert run().images.absent == 0, "a whole one is replaced by a whole one"
+    before = out.read_bytes()
+    truth = frames.open().frames[2].files[1]
+    truth.rename(tmp_path / "away.png")
+    with pytest.raises(
+        BadInput, match=r"r\.json: holds the result of the whole dataset, and frames are absent now; ch"
+    ):
+        run()
+    assert out.read_bytes() == before
+    assert not (tmp_path / "r.json.progress").exists()
+    assert run(replace=True).images.absent == 1
+    assert run().images.absent == 1, "a partial one is replaced by a partial one"
+    (tmp_path / "away.png").rename(truth)
+    assert run().images.absent == 0, "and by a whole one"
+    assert not read_any_result(out).benchmark.partial
 
 
 def test_a_result_on_pairs_is_not_replaced_by_one_on_depth(tmp_path, make_benchmark):
@@ -243,10 +280,24 @@ def changed(key, value):
     return change
 
 
+def two_failures_of_one_image(content):
+    content["failures"] = [{"image": "a.png", "reason": reason} for reason in ("absent", "damaged")]
+    content["images"] |= {"scored": 1, "failed": 2}
+
+
+PARTIAL = "benchmark.partial: is true if, and only if, images are absent or the list is the user's"
 CONTRADICTIONS = {
     "more scored than expected": (changed("images/scored", 9), "are not the expected"),
     "fewer scored than expected": (changed("images/scored", 1), "are not the expected 3"),
     "a failure that nobody names": (changed("images/failed", 1), "and 0 failures are named"),
+    "a failure that is named twice": (two_failures_of_one_image, "failures: an image is named twice"),
+    "an absent image of a whole copy": (changed("images", {"expected": 3, "scored": 2, "absent": 1}), PARTIAL),
+    "a partial copy of which nothing is absent": (changed("benchmark/partial", True), PARTIAL),
+    "an own list that is not partial": (changed("benchmark/own_list", True), PARTIAL),
+    "a level of 1": (changed("level", 1.0), "level"),
+    "a level of 0": (changed("level", 0.0), "level"),
+    "no resamples": (changed("resamples", 0), "resamples"),
+    "too many resamples": (changed("resamples", 1_000_001), "resamples"),
     "no metrics": (changed("metrics", {}), "metrics are there if"),
     "a mean outside its interval": (changed("metrics/delta1/mean", 7.0), "metrics.delta1: the mean 7.0"),
     "a share above 1": (changed("clamped", 1.5), "clamped"),

@@ -522,6 +522,43 @@ def test_another_aspect_is_refused_unless_it_is_declared():
         assert_scored(score_map(made, truth, protocol, rules, stretched=True), expected)
 
 
+CROPS = {("metric-median", "kitti"): (375, 1242), ("metric", "nyu"): (480, 640)}
+"""Crops of the metrics: Garg's, of another aspect than the frame, and Eigen's of NYU, of nearly the same."""
+
+
+@pytest.mark.parametrize(("name", "dataset"), CROPS)
+@pytest.mark.parametrize("stretched", [True, False])
+def test_a_map_of_the_metrics_crop_is_refused(name, dataset, stretched):
+    """Stretched over the frame it would be compared with other places, and NYU's aspect is too near to tell."""
+    protocol = dense_protocol(name)
+    rules, size = protocol.rules(dataset), CROPS[name, dataset]
+    truth = make_truth(size, 10.0)
+    inside = reference.crop(size, rules.metric_crop)
+    cut = surface(size)[inside.any(axis=1)][:, inside.any(axis=0)]
+    if stretched or dataset == "nyu":
+        with pytest.raises(BadInput) as caught:
+            score_map(DepthMap(cut, METRIC), truth, protocol, rules, stretched=stretched)
+        rows, columns = cut.shape
+        assert f"the protocol's crop of the metrics, {rows} x {columns}" in str(caught.value)
+        assert f"the whole frame, {size[0]} x {size[1]}" in str(caught.value)
+    else:
+        with pytest.raises(BadInput, match="another aspect ratio"):
+            score_map(DepthMap(cut, METRIC), truth, protocol, rules)
+    for rows, columns in (cut.shape[0] - 1, cut.shape[1]), (cut.shape[0], cut.shape[1] + 1), size:
+        made = make_map(METRIC, (rows, columns), 10.0)
+        expected = reference.score(made.values, METRIC, truth.depth, truth.valid, protocol, rules)
+        assert_scored(score_map(made, truth, protocol, rules, stretched=True), expected)
+
+
+def test_a_map_of_a_frame_that_no_metric_crops_is_taken():
+    protocol = dense_protocol("dav2-table2")
+    rules, truth = protocol.rules("sintel"), make_truth((54, 128), 72.0)
+    assert rules.metric_crop == "none"
+    made = make_map(DISPARITY, (54, 128), 72.0)
+    expected = reference.score(made.values, DISPARITY, truth.depth, truth.valid, protocol, rules)
+    assert_scored(score_map(made, truth, protocol, rules), expected)
+
+
 # What the model sees.
 
 
@@ -576,7 +613,8 @@ class Uneven:
 def test_flip_averaging_is_the_mean_of_the_map_and_the_mirrored_images_map_mirrored_back(size):
     pixels = np.random.default_rng(2).integers(0, 256, (3, 18, 25, 3), np.uint8)
     photos = [Photo.from_array(p.copy(), f"{i}.png") for i, p in enumerate(pixels)]
-    model = prepare_model(as_model(Uneven(size=size), None, "kept"), dense_protocol("metric"))
+    protocol = dense_protocol("metric")
+    model = prepare_model(as_model(Uneven(size=size), None, "kept"), protocol, protocol.rules("nyu"))
     maps = model.predict(photos)
     for photo, seen, found in zip(photos, pixels, maps, strict=True):
         np.testing.assert_array_equal(photo.pixels, seen, "the photo is not the model's to change")
@@ -590,15 +628,17 @@ def test_flip_averaging_is_the_mean_of_the_map_and_the_mirrored_images_map_mirro
 def test_no_flip_is_added_where_the_protocol_has_none():
     model = as_model(Uneven(), None, "kept")
     for name in set(TAKEN) - {"metric"}:
-        assert prepare_model(model, dense_protocol(name)) is model
+        for rules in dense_protocol(name).datasets.values():
+            assert prepare_model(model, dense_protocol(name), rules) is model
 
 
 def test_a_flip_of_an_input_crop_is_of_the_crop():
     protocol = dense_protocol("metric")
     frame = in_memory(make_truth((375, 1242), 80.0))
-    photo = open_input(frame, protocol.rules("kitti"))
+    rules = protocol.rules("kitti")
+    photo = open_input(frame, rules)
     seen = reference.kb_crop(frame.open_photo().pixels)
-    (found,) = prepare_model(as_model(Uneven(), None, "kept"), protocol).predict([photo])
+    (found,) = prepare_model(as_model(Uneven(), None, "kept"), protocol, rules).predict([photo])
     plain = Uneven().map_of(Photo.from_array(seen.copy())).values.astype(float)
     mirrored = Uneven().map_of(Photo.from_array(seen[:, ::-1].copy())).values.astype(float)
     np.testing.assert_allclose(found.values, (plain + mirrored[:, ::-1]) / 2, rtol=1e-6)

@@ -283,12 +283,29 @@ def test_trap_4_a_map_of_the_whole_frame_is_refused_where_the_input_is_cropped(t
     cropped = GroundTruth(reference.kb_crop(truth.depth), reference.kb_crop(truth.valid))
     for name, kind in (("metric-single", METRIC), ("marigold", AFFINE)):
         frames = frames_of({"a.png": truth}, "kitti", name)
-        whole = write_predictions(tmp_path / name / "whole", {"a.png": truth.depth}, kind)
-        result = evaluate_dense(whole, frames, name).result
-        assert (result.images.scored, result.metrics) == (0, {})
-        assert "the size of the whole frame, 375 x 1242" in result.failures[0].reason
-        part = write_predictions(tmp_path / name / "part", {"a.png": cropped.depth}, kind)
+        silent = write_predictions(tmp_path / name / "silent", {"a.png": cropped.depth}, kind)
+        with pytest.raises(BadInput, match=f"input_crop: none, and protocol {name} wants input_crop: kb"):
+            evaluate_dense(silent, frames, name)
+        for aspect in ("kept", "stretched"):
+            declared = {"input_crop": "kb", "aspect": aspect}
+            whole = write_predictions(tmp_path / name / aspect, {"a.png": truth.depth}, kind, **declared)
+            result = evaluate_dense(whole, frames, name).result
+            assert (result.images.scored, result.metrics) == (0, {})
+            assert "the size of the whole frame, 375 x 1242" in result.failures[0].reason
+        part = write_predictions(tmp_path / name / "part", {"a.png": cropped.depth}, kind, input_crop="kb")
         assert evaluate_dense(part, frames, name).metrics["absrel@depth"] == pytest.approx(0, abs=1e-12)
+
+
+def test_trap_4_maps_of_cropped_images_are_refused_where_the_input_is_whole(tmp_path):
+    """At a network's own size nothing else could tell them: the aspects differ by 4 %."""
+    truth = truth_of((375, 1242), measured=0.2, high=79.0)
+    frames = frames_of({"a.png": truth}, "kitti", "metric-median")
+    maps = {"a.png": reference.resized(reference.kb_crop(truth.depth), (176, 608), True)}
+    cropped = write_predictions(tmp_path / "cropped", maps, METRIC, input_crop="kb")
+    with pytest.raises(BadInput, match="input_crop: kb, and protocol metric-median wants input_crop: none"):
+        evaluate_dense(cropped, frames, "metric-median")
+    lying = write_predictions(tmp_path / "lying", maps, METRIC)
+    assert evaluate_dense(lying, frames, "metric-median").result.images.scored == 1, "the declaration is all there is"
 
 
 # 5: NYU filled in, or with another border.
@@ -644,9 +661,8 @@ def test_trap_13_scored_and_failed_frames_are_all_frames_for_any_mixture(faults,
 def test_trap_13_frames_with_one_name_are_refused_and_not_merged():
     truth = truth_of((24, 40))
     one = frame_of("a.png", truth)
-    frames = FrameSet("sintel", "sintel-final", Path("nowhere"), (one, one), 2, (), "0" * 64, True)
-    with pytest.raises(BadInput, match=r"a\.png"):
-        evaluate_dense(Known({"a.png": noisy_disparity(truth.depth)}, DISPARITY), frames, "dav2-table2")
+    with pytest.raises(BadInput, match=r"a\.png: is in the list 2 times"):
+        FrameSet("sintel", "sintel-final", Path("nowhere"), (one, one), 2, (), "0" * 64, True)
 
 
 def test_trap_13_a_list_that_names_both_passes_of_a_frame_loses_none_silently(tmp_path):

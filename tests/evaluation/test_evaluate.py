@@ -321,7 +321,7 @@ def test_a_result_of_something_else_is_not_replaced_without_being_told(make_benc
     da2k.evaluate("baseline:row", root, out=out)
     da2k.evaluate("baseline:row", root, out=out)
     before = out.read_bytes()
-    with pytest.raises(BadInput, match=r"r\.json: holds the result of baseline:row with other options or weights"):
+    with pytest.raises(BadInput, match=r"r\.json: holds the result of baseline:row, and this is baseline:centre"):
         da2k.evaluate("baseline:centre", root, out=out)
     with pytest.raises(BadInput, match="other labels"):
         da2k.evaluate("baseline:row", other, out=out)

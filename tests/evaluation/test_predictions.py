@@ -105,7 +105,7 @@ def test_a_bad_photograph_is_reported_and_the_others_are_written(make_benchmark,
 def test_a_folder_of_another_model_is_not_written_into(make_benchmark, tmp_path):
     root = make_benchmark(images=1)
     predict(load_model("baseline:row"), root, tmp_path / "maps")
-    with pytest.raises(BadInput, match="another model"):
+    with pytest.raises(BadInput, match=r"holds other maps than these \(model: baseline:row, not baseline:centre\)"):
         predict(load_model("baseline:centre"), root, tmp_path / "maps")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/thesis.txt").write_text("")
@@ -349,7 +349,9 @@ def test_maps_of_other_options_do_not_mix_into_a_folder(make_benchmark, tmp_path
     root, spec = make_benchmark(images=2), f"python:{tmp_path / 'm.py'}:make"
     given = {"kind": "affine_depth"}
     predict(load_model(spec, given), root, tmp_path / "maps")
-    with pytest.raises(BadInput, match="of another model or of other options"):
+    with pytest.raises(
+        BadInput, match=r"maps than these \(made with other options, device or versions\); choose another"
+    ):
         predict(load_model(spec, {**given, "gain": "2"}), root, tmp_path / "maps")
 
 

@@ -8,9 +8,10 @@ import textwrap
 from pathlib import Path
 
 import pytest
+import yaml
 
 from da2k.errors import BadInput
-from da2k.files import home, sha256_file, user_path, write_atomically, write_text
+from da2k.files import home, load_yaml, sha256_file, user_path, write_atomically, write_text
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -78,3 +79,14 @@ def test_a_path_of_nobody_is_one_line():
         user_path("~nobody-of-this-name/x")
     assert user_path("~") == Path.home()
     assert user_path("a/b") == Path("a/b")
+
+
+@pytest.mark.parametrize("text", ["a: 1\na: 2\n", "x:\n  b: 1\n  c: 2\n  b: 3\n", '{"a": 1, a: 2}'])
+def test_a_key_that_stands_twice_in_yaml_is_refused(text):
+    with pytest.raises(yaml.YAMLError, match="stands twice"):
+        load_yaml(text)
+
+
+def test_yaml_gives_what_the_plain_reader_gives():
+    text = "a: [1, 2.5, x]\nb: {c: null, d: true}\ne: &n {k: 1}\nf: *n\n"
+    assert load_yaml(text) == yaml.safe_load(text)

@@ -22,7 +22,7 @@ from da2k.evaluation.saving import require_free, save_result
 from da2k.models.python import Aspect, as_model
 from da2k.models.registry import load_model
 from da2k.protocols import dense_protocol
-from da2k.results import DenseResult
+from da2k.results import DenseResult, ProtocolRecord
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -126,15 +126,16 @@ def evaluate_dense(
     loaded = load_model(model, model_options, device) if isinstance(model, str) else as_model(model, kind, aspect)
     if loaded.record.kind is not None:
         rules.require(loaded.record.kind)
-    scored = prepare_model(loaded, rules)
+    scored = prepare_model(loaded, rules, choices)
     target = None if out is None else Path(out)
     watch = Stopwatch()
     if target is not None and not replace:
-        require_free(target, scored.record, frames_digest(frames), rules.digest)
+        named = ProtocolRecord(name=rules.name, digest=rules.digest)
+        require_free(target, scored.record, frames_digest(frames), named, partial=bool(frames.absent))
     images: list[ScoredImage] = []
     remarks: list[str] = []
     known = isinstance(model, str) if resume is None else resume
-    work = fingerprint(scored, rules.digest, frames_digest(frames), frames.stamps, batch_size)
+    work = fingerprint(scored, rules.digest, frames_digest(frames), batch_size)
     with Journal(journal_path(target, scored, known), work) as journal:
         for image in score_frames(
             scored, frames, rules, choices, journal, batch_size=batch_size, workers=workers, say=remarks.append

@@ -12,6 +12,7 @@ from da2k.errors import BadInput
 from da2k.images import Photo
 from da2k.metrics.crops import Box, kb_box
 from da2k.models import Model
+from da2k.models.declaration import Declaration
 from da2k.protocols.dense import DatasetRules, DenseProtocol
 from da2k.results import ModelRecord
 
@@ -44,29 +45,31 @@ def read_truth(frame: Frame, rules: DatasetRules) -> GroundTruth:
     return GroundTruth(truth.depth[box.slices], truth.valid[box.slices])
 
 
-def prepare_model(model: Model, protocol: DenseProtocol) -> Model:
+def prepare_model(model: Model, protocol: DenseProtocol, rules: DatasetRules) -> Model:
     """The model with the protocol's test-time augmentation.
 
     Raises:
-        BadInput: the model is a folder of finished maps, made with another augmentation than the protocol's.
+        BadInput: the model is a folder of finished maps, made with another augmentation, or of images that were cropped
+            otherwise, than the protocol has it.
     """
-    declared = getattr(getattr(model, "declaration", None), "tta", None)
-    if declared is not None:
-        if declared == protocol.tta:
-            return model
-        flip = "the mean of the image's map and of the mirrored image's, mirrored back"
-        wants = f"wants maps that are {flip}" if protocol.tta == "flip" else f"wants maps of one pass each, not {flip}"
-        raise BadInput(
-            f"{model.record.spec}: predictions.yaml says tta: {declared}, and protocol {protocol.name} {wants}; "
-            f"predict again, or choose another protocol (metric: flip; metric-single: none)"
-        )
-    return _Flipped(model) if protocol.tta == "flip" else model
+    declaration = getattr(model, "declaration", None)
+    if not isinstance(declaration, Declaration):
+        return _Flipped(model) if protocol.tta == "flip" else model
+    for field, declared, wanted in (
+        ("tta", declaration.tta, protocol.tta),
+        ("input_crop", declaration.input_crop, rules.input_crop),
+    ):
+        if declared != wanted:
+            raise BadInput(
+                f"{model.record.spec}: predictions.yaml says {field}: {declared}, and protocol {protocol.name} wants "
+                f"{field}: {wanted}; make them with da2k predict --protocol {protocol.name}, declare it if they are "
+                "so, or choose another protocol"
+            )
+    return model
 
 
 class _Flipped:
     """A model whose map is the mean of the image's and of the mirrored image's, mirrored back."""
-
-    tta = "flip"
 
     def __init__(self, model: Model) -> None:
         self._model = model

@@ -1,25 +1,31 @@
 """Every frame through the model and against its measured depth; a failure stays a row."""
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from da2k.datasets.frames import Frame, FrameSet
 from da2k.depth import DepthKind, DepthMap
-from da2k.errors import BadInput, MissingPrediction
+from da2k.errors import BadInput, BadModel, MissingPrediction
 from da2k.evaluation.dense.inputs import open_input, read_truth
 from da2k.evaluation.dense.scoring import ImageScore, score_map
-from da2k.evaluation.inference import Answer, BatchSize, reason, run_model
+from da2k.evaluation.inference import Answer, BatchSize, detached, predict_each, reason, run_model
 from da2k.evaluation.journal import Journal
+from da2k.images import Photo
 from da2k.metrics.alignment import Fit
 from da2k.metrics.crops import kb_box
 from da2k.metrics.dense import Compared
 from da2k.models import Model
 from da2k.protocols.dense import DatasetRules, DenseProtocol
+
+_DECODED_AHEAD = 160_000_000
+"""Bytes of decoded images that wait for the model: two of ETH3D, whose frames take most of the memory otherwise."""
 
 
 @dataclass(frozen=True)
@@ -62,39 +68,80 @@ def score_frames(
         protocol, rules: the choices.
         journal: what is finished; scores are added to it.
         batch_size: images given to the model at once.
-        workers: threads that read measured depth, align and compare, while the model runs in this one.
+        workers: threads that read measured depth, align and compare, while the model runs in this one; of finished
+            maps they read these too.
         say: told when the batch size changes.
     """
     by_name = {frame.name: frame for frame in frames.frames}
-    done = {name: journal.digest(name) for name in by_name}
-    answers = run_model(model, by_name, lambda name: open_input(by_name[name], rules), done, batch_size, say)
-    stretched = model.record.aspect == "stretched"
+    done = {name: _done(journal.digest(name), frame) for name, frame in by_name.items()}
 
-    def score(answer: Answer) -> ImageScore:
-        assert answer.depth is not None
-        return _score(answer.depth, by_name[answer.name], protocol, rules, stretched)
+    def open_photo(name: str) -> Photo:
+        return open_input(by_name[name], rules)
 
+    def score(get_answer: Callable[[], Answer]) -> tuple[Answer, ImageScore | None]:
+        answer = get_answer()
+        if answer.depth is None:
+            return answer, None
+        stretched = model.record.aspect == "stretched"
+        try:
+            return answer, _score(answer.depth, by_name[answer.name], protocol, rules, stretched)
+        except Exception as e:
+            return replace(answer, depth=None, error=detached(e)), None
+
+    answers: Iterator[Callable[[], Answer]]
+    if hasattr(model, "prepare"):
+        answers = (partial(_stored, model, name, open_photo, done[name]) for name in by_name)
+    else:
+        run = run_model(model, by_name, open_photo, done, batch_size, say, ahead=_ahead(frames))
+        answers = (partial(_given, answer) for answer in run)
     pool = ThreadPoolExecutor(workers, thread_name_prefix="score")
-    waiting: deque[tuple[Answer, Future[ImageScore] | None]] = deque()
-
-    def take() -> ScoredImage:
-        answer, scoring = waiting.popleft()
-        return _finished(answer, scoring, protocol, journal)
-
+    waiting: deque[Future[tuple[Answer, ImageScore | None]]] = deque()
     try:
-        for answer in answers:
-            waiting.append((answer, None if answer.depth is None else pool.submit(score, answer)))
+        for get_answer in answers:
+            waiting.append(pool.submit(score, get_answer))
             if len(waiting) > workers:  # one more than is worked on, so that no worker waits and few maps are held
-                yield take()
+                yield _finished(*waiting.popleft().result(), by_name, protocol, journal)
         while waiting:
-            yield take()
+            yield _finished(*waiting.popleft().result(), by_name, protocol, journal)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
+def _given(answer: Answer) -> Answer:
+    return answer
+
+
+def _stored(model: Any, name: str, open_photo: Callable[[str], Photo], done: str | None) -> Answer:
+    """What a model of finished maps has for an image; nothing waits for a network, so a worker does all of it."""
+    try:
+        photo = open_photo(name)
+        digest = model.prepare(photo, done)
+    except BadModel:
+        raise  # as where a network says so: every image would fail alike
+    except Exception as e:
+        return Answer(name, error=detached(e))
+    if digest == done:
+        return Answer(name, photo.size, digest)
+    found = predict_each(model, [photo], 1)[0][0]
+    if isinstance(found, Exception):
+        return Answer(name, photo.size, digest, error=found)
+    return Answer(name, photo.size, digest, found)
+
+
+def _ahead(frames: FrameSet) -> int | None:
+    """How many images may lie decoded ahead of the model, by the size of the first that opens; None if none does."""
+    for frame in frames.frames:
+        try:
+            height, width = frame.open_photo().size
+        except Exception:  # costs its own image only, in its turn
+            continue
+        return max(1, _DECODED_AHEAD // (3 * height * width))
+    return None
+
+
 def _score(depth: DepthMap, frame: Frame, protocol: DenseProtocol, rules: DatasetRules, stretched: bool) -> ImageScore:
     truth = read_truth(frame, rules)
-    if rules.input_crop != "none" and not stretched and depth.size != truth.size:
+    if rules.input_crop != "none" and depth.size != truth.size:
         _refuse_uncropped(depth, frame, protocol)
     return score_map(depth, truth, protocol, rules, stretched=stretched)
 
@@ -105,28 +152,33 @@ def _refuse_uncropped(depth: DepthMap, frame: Frame, protocol: DenseProtocol) ->
     if depth.size == whole:
         raise BadInput(
             f"the map has the size of the whole frame, {whole[0]} x {whole[1]}, and protocol {protocol.name} crops the "
-            f"image to {kb_box(whole).size[0]} x {kb_box(whole).size[1]} before the model sees it"
+            f"image to {kb_box(whole).size[0]} x {kb_box(whole).size[1]} before the model sees it; make the maps with "
+            f"da2k predict --protocol {protocol.name}, or choose a protocol without input crop"
         )
+
+
+def _done(recorded: str | None, frame: Frame) -> str | None:
+    """The digest of the image that a frame was finished with, if its measured depth is still the same file."""
+    digest, _, stamp = (recorded or "").partition(" ")
+    return digest if stamp == frame.stamp else None
 
 
 def _finished(
-    answer: Answer, scoring: Future[ImageScore] | None, protocol: DenseProtocol, journal: Journal
+    answer: Answer,
+    score: ImageScore | None,
+    frames: Mapping[str, Frame],
+    protocol: DenseProtocol,
+    journal: Journal,
 ) -> ScoredImage:
-    if answer.resumed:
+    if answer.error is not None:
+        missing = isinstance(answer.error, MissingPrediction)
+        return ScoredImage(answer.name, failure=reason(answer.error), missing=missing)
+    if answer.depth is None or score is None:
         kind, values = journal.values(answer.name)
         return ScoredImage(answer.name, DepthKind(kind), _unpacked(values, protocol), resumed=True)
-    if scoring is None or answer.depth is None:
-        return ScoredImage(
-            answer.name, failure=reason(answer.error), missing=isinstance(answer.error, MissingPrediction)
-        )
-    error = scoring.exception()
-    if error is None:
-        score = scoring.result()
-        journal.add(answer.name, answer.digest, answer.depth.kind, _packed(score, protocol))
-        return ScoredImage(answer.name, answer.depth.kind, score)
-    if isinstance(error, Exception):
-        return ScoredImage(answer.name, failure=reason(error))
-    raise error
+    digest = f"{answer.digest} {frames[answer.name].stamp}"
+    journal.add(answer.name, digest, answer.depth.kind, _packed(score, protocol))
+    return ScoredImage(answer.name, answer.depth.kind, score)
 
 
 def _packed(score: ImageScore, protocol: DenseProtocol) -> NDArray[np.float64]:

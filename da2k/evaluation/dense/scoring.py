@@ -58,6 +58,11 @@ def score_map(
             "declare aspect: stretched"
         )
     box = metric_box(rules.metric_crop, truth.size)
+    if depth.size == box.size != truth.size:
+        raise BadInput(
+            f"the map has the size of the protocol's crop of the metrics, {box.size[0]} x {box.size[1]}; it has to "
+            f"cover the whole frame, {truth.size[0]} x {truth.size[1]}, at any size"
+        )
     counted = _counted(truth, box, rules)
     pixels = int(np.count_nonzero(counted))
     if not pixels:

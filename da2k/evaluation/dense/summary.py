@@ -15,6 +15,8 @@ from da2k.results import SCHEMA_VERSION, DenseResult, Failure, FramesRecord, Ima
 
 LEVEL = 0.95
 RESAMPLES = 10_000
+FEW_IMAGES = 20
+"""Below so many images a bootstrap interval is far too narrow."""
 CLAMPED_MUCH = 0.01
 """The share of clamped pixels above which a result warns (PROTOCOLS: visible above 1 %)."""
 
@@ -72,7 +74,7 @@ def summarise_run(
             *remarks,
             *getattr(model, "warnings", ()),
             *_standing(frames, protocol),
-            *_doubts(scored, kinds=sorted(kinds)),
+            *_doubts(scored, sorted(kinds), protocol.alignment.solver),
         ],
     )
 
@@ -80,20 +82,19 @@ def summarise_run(
 def _standing(frames: FrameSet, protocol: DenseProtocol) -> Iterator[str]:
     """What is known of the protocol on this dataset that a reader of the number must know too."""
     rules = protocol.rules(frames.dataset)
-    if rules.status == "unreproduced":
-        yield (
-            f"protocol {protocol.name} on {frames.dataset}: nobody has reproduced the published numbers with these "
-            f"choices{f' ({rules.note})' if rules.note else ''}"
-        )
+    if rules.status == "unreproduced" and not frames.own_list:
+        what = rules.note or "Nobody is known to have reproduced the published numbers with these choices."
+        yield f"protocol {protocol.name} on {frames.dataset} is unreproduced. {what}"
 
 
-def _doubts(scored: Sequence[ScoredImage], kinds: Sequence[str]) -> Iterator[str]:
+def _doubts(scored: Sequence[ScoredImage], kinds: Sequence[str], solver: str) -> Iterator[str]:
     """What in the numbers themselves suggests a mistake."""
     scores = [image.score for image in scored if image.score is not None]
     clamped = [score.compared.clamped for score in scores]
     much = sum(share > CLAMPED_MUCH for share in clamped)
     if clamped and np.mean(clamped) > CLAMPED_MUCH:
-        yield f"{100 * np.mean(clamped):.1f} % of the pixels were clamped to floor or range (mean over images)"
+        unit = "; are the maps in metres? (scale: in predictions.yaml)" if np.mean(clamped) > 0.5 else ""
+        yield f"{100 * np.mean(clamped):.1f} % of the pixels were clamped to floor or range (mean over images){unit}"
     elif much:
         yield f"in {much} of {len(scores)} images more than 1 % of the pixels were clamped to floor or range"
     turned = sum(score.fit.scale < 0 for score in scores)
@@ -103,7 +104,11 @@ def _doubts(scored: Sequence[ScoredImage], kinds: Sequence[str]) -> Iterator[str
             "the maps are? The direction may be reversed"
         )
     flat = sum(score.fit.degenerate for score in scores)
-    if flat:
+    if flat and solver == "median":
+        yield f"the median of {flat} of {len(scores)} maps is not positive, so no scale brings it to the truth's"
+    elif flat:
         yield f"{flat} of {len(scores)} maps are constant where depth was measured; a constant was fitted"
+    if 0 < len(scores) < FEW_IMAGES:
+        yield f"the intervals are from {len(scores)} image{'s'[: len(scores) > 1]} only, and say little"
     if len(kinds) > 1:
         yield f"the model returned maps of {len(kinds)} kinds: {', '.join(kinds)}"
