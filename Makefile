@@ -41,8 +41,9 @@ check: $(VENV)/.complete
 label-studio: $(VENV)/.complete
 	$(VENV)/bin/python -c 'from pathlib import Path; from da2k.annotation.studio import prepare; prepare(Path("$(STUDIO)"), print)'
 
+# Three processes on two cores: the tests against servers mostly wait.
 test: check label-studio
-	DA2K_LABEL_STUDIO=$(STUDIO) $(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile
+	DA2K_LABEL_STUDIO=$(STUDIO) $(VENV)/bin/python -m pytest --numprocesses 3 --dist loadfile
 
 bench: $(VENV)/.complete
 	$(VENV)/bin/python -m benchmarks
