@@ -54,6 +54,7 @@ docs: $(VENV)/.complete label-studio
 	$(VENV)/bin/python docs/write_datasets.py
 	$(VENV)/bin/python docs/write_scenes.py
 	DA2K_LABEL_STUDIO=$(STUDIO) $(VENV)/bin/python docs/write_annotate.py
+	$(VENV)/bin/python docs/write_leaderboard.py
 
 clean:
 	rm -rf $(VENV) $(LIGHT) $(STUDIO) demo build dist

@@ -32,6 +32,10 @@ def test_the_wheel_holds_its_data_and_nothing_else(wheel):
         "annotation/GUIDELINES.md",
         "annotation/interfaces/pairs.xml",
         "annotation/interfaces/photos.xml",
+        "leaderboard/templates/base.html.j2",
+        "leaderboard/templates/index.html.j2",
+        "leaderboard/templates/site.js",
+        "leaderboard/templates/style.css",
         "py.typed",
     ):
         assert f"da2k/{needed}" in names

@@ -10,7 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 
 import da2k
-from da2k.cli import annotate, build, data, demo, evaluate, models, protocols, score
+from da2k.cli import annotate, build, data, demo, evaluate, leaderboard, models, protocols, report, score
 from da2k.errors import Da2kError
 
 _INTERRUPTED = 130
@@ -28,8 +28,10 @@ app.command()(demo.demo)
 app.command()(evaluate.evaluate)
 app.command()(score.predict)
 app.command()(score.compare)
+app.command()(report.report)
 app.add_typer(build.app, name="build")
 app.add_typer(annotate.app, name="annotate")
+app.add_typer(leaderboard.app, name="leaderboard")
 app.add_typer(models.app, name="models")
 app.add_typer(protocols.app, name="protocols")
 app.add_typer(data.app, name="data")

@@ -40,6 +40,7 @@ The next demo with the same `--out` replaces all of it; keep nothing of your own
 - `workspace/`: a benchmark being built: `da2k build status workspace`
 - `benchmark/`: its release; see the `README.md` in it
 - `results/`: scores of the baselines and of the exact depth
+- `leaderboard/`: these results as rows of a board; `site/index.html`: its pages; `report.html`: a report of one of them
 """
 
 ReadDepth = Callable[[str], NDArray[np.float32]]

@@ -86,13 +86,13 @@ def compare_dense(paths: Sequence[str | Path]) -> list[PairedMeans]:
             frames or protocols, or two that have no scored image in common.
     """
     results = read_comparable(paths, DenseResult)
-    tables = [_checked_values(result, file) for file, result in results.items()]
+    tables = [read_checked_values(result, file) for file, result in results.items()]
     names = name_models(results.values(), results)
     couples = combinations(range(len(tables)), 2)
     return [test for i, j in couples for test in _test(names[i], names[j], tables[i], tables[j])]
 
 
-def _checked_values(result: DenseResult, file: Path) -> "pd.DataFrame":
+def read_checked_values(result: DenseResult, file: Path) -> "pd.DataFrame":
     """The metrics of the scored images, float64, by image.
 
     Raises:

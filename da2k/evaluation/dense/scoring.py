@@ -63,13 +63,13 @@ def score_map(
             f"the map has the size of the protocol's crop of the metrics, {box.size[0]} x {box.size[1]}; it has to "
             f"cover the whole frame, {truth.size[0]} x {truth.size[1]}, at any size"
         )
-    counted = _counted(truth, box, rules)
+    counted = counted_pixels(truth, box, rules)
     pixels = int(np.count_nonzero(counted))
     if not pixels:
         raise BadInput("no pixel of the measured depth is valid within the protocol's crop and range")
     measured = truth.depth[box.slices][counted]
     prediction = _read(depth, truth.size, box, counted, align_corners=rules.align_corners)
-    in_space = _to_space(prediction, depth.kind, protocol.alignment)
+    in_space = to_space(prediction, depth.kind, protocol.alignment)
     _require_finite(in_space, prediction, depth.kind)
     chosen = _fitted_pixels(in_space, counted, box, truth.size, protocol.alignment, rules)
     fit = _fit(in_space, measured, protocol.alignment, chosen)
@@ -80,14 +80,14 @@ def score_map(
         fit,
         fitted_in="disparity" if protocol.alignment.space == "disparity" else "depth",
         metrics_in=protocol.metrics_in,
-        floor=_floor(measured, protocol.alignment, rules),
+        floor=floor_of(measured, protocol.alignment, rules),
         low=rules.clamp.low,
         high=rules.clamp.high,
     )
     return ImageScore(pixels, fit, compared)
 
 
-def _counted(truth: GroundTruth, box: Box, rules: DatasetRules) -> NDArray[np.bool_]:
+def counted_pixels(truth: GroundTruth, box: Box, rules: DatasetRules) -> NDArray[np.bool_]:
     """Which pixels of the box count: measured, and within the range."""
     depth = truth.depth[box.slices]
     with np.errstate(invalid="ignore"):
@@ -115,7 +115,7 @@ def _read(
     return read
 
 
-def _to_space(values: Values, kind: DepthKind, alignment: Alignment) -> Values:
+def to_space(values: Values, kind: DepthKind, alignment: Alignment) -> Values:
     """The values in the space that is aligned: depth becomes 1/depth for disparity; NaN where it is not positive.
 
     Infinite depth is no answer (see `DepthMap`), so it is NaN too, and not a disparity of 0.
@@ -186,7 +186,7 @@ def _fit(values: Values, measured: Values, alignment: Alignment, chosen: NDArray
             return IDENTITY
 
 
-def _floor(measured: Values, alignment: Alignment, rules: DatasetRules) -> float | None:
+def floor_of(measured: Values, alignment: Alignment, rules: DatasetRules) -> float | None:
     """The least aligned disparity, in 1/m."""
     if alignment.floor == "1/cap":
         assert rules.clamp.high is not None

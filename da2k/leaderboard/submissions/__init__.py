@@ -1,0 +1,1 @@
+"""What is handed in: opened, checked, and put on the board."""
