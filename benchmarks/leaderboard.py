@@ -84,14 +84,14 @@ def _place(board: Path, index: int, outcomes: list[Outcome]) -> None:
             "closer_col": pair,
             "farther_row": 2,
             "farther_col": pair,
-            "value_closer": 1.0,
-            "value_farther": 0.0,
+            "value_closer": float(kind.larger_is_nearer is (outcomes[pair] is Outcome.CORRECT)),
+            "value_farther": float(kind.larger_is_nearer is not (outcomes[pair] is Outcome.CORRECT)),
             "kind": str(kind),
             "outcome": str(outcomes[pair]),
         }
         for pair in range(PAIRS)
     ]
-    path = board / "results" / f"network-{index:03}" / "unversioned" / "big@2026.1.json"
+    path = board / "results" / f"network-{index:03}" / "unversioned" / "big@2026.1+bbbbbbbb.json"
     saved = save_result(result, rows, COLUMNS, path)
     row = Row(schema_version=1, result=saved, rescored=index % 3 > 0, licence=("MIT", "Apache-2.0", None)[index % 3])
     path.write_text(row.model_dump_json())

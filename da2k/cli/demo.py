@@ -38,6 +38,8 @@ def demo(
     typer.echo(f"workspace: {out / 'workspace'}\nrelease: {made.release.folder}\nresults: {out / 'results'}")
     typer.echo(f"open the leaderboard: {pages.site}")
     typer.echo(f"open a report, of {BASELINES[0]}: {pages.report}")
+    board = out / "leaderboard"
+    typer.echo(f"add your model to it: da2k leaderboard add MAPS --benchmark {made.release.folder} --board {board}")
     typer.echo(f"score your own model: da2k evaluate MODEL --benchmark {made.release.folder}")
     typer.echo("build from your own photographs: da2k build init WORKSPACE PHOTOS")
 

@@ -15,7 +15,8 @@ app = typer.Typer(help="Submissions, and the pages made of them.", no_args_is_he
 Submission = Annotated[
     Path,
     typer.Argument(
-        help="A predictions folder, a zip of one, or a result file with its rows beside it.", show_default=False
+        help="A predictions folder, a zip of one, a result file with its rows beside it, or a row file of a board.",
+        show_default=False,
     ),
 ]
 Benchmark = Annotated[str, typer.Option(help="The benchmark of the board: a name from `da2k data list`, or a folder.")]
@@ -80,8 +81,11 @@ def add(
     if checked.problems:
         _tell(checked)
         raise typer.Exit(1)
+    if not board.is_dir():
+        warn(f"{board} was not there; a new board begins")
     path = add_submission(checked, board)
     typer.echo(_fit(checked))
+    _tell(checked)
     typer.echo(f"row: {path}")
 
 
@@ -89,16 +93,23 @@ def add(
 def build(
     out: Annotated[Path, typer.Option(help="The folder of the site; what an earlier build left there is replaced.")],
     board: Board = Path("leaderboard"),
+    release: Annotated[
+        str | None,
+        typer.Option(help="The release of the first page, by revision or start of its digest; default: most rows."),
+    ] = None,
 ) -> None:
     """Make the site of a board: static pages that open from disk, and the same tables for programs and papers.
 
     Example: da2k leaderboard build --out site/
     """
     from da2k.cli.progress import progress
+    from da2k.errors import BadInput
     from da2k.leaderboard.site import build_site
 
+    if not board.is_dir():
+        raise BadInput(f"{board}: no such folder; --board names the board, with results/ and published.yaml in it")
     with progress("leaderboard") as show:
-        report = build_site(board, out, show)
+        report = build_site(board, out, show, first=release)
     for warning in report.warnings:
         warn(warning)
     typer.echo(f"{report.pages} page{'s'[: report.pages != 1]} of {report.rows} row{'s'[: report.rows != 1]}")
@@ -134,14 +145,19 @@ def _checked(
 def _fit(checked: "Checked") -> str:
     assert checked.row is not None
     result = checked.row.result
-    counts, how = result.counts, "scored here" if checked.row.rescored else "recomputed from its rows, not scored here"
+    how = "scored here" if checked.row.rescored else "recomputed from its rows, not scored here"
+    counts = result.counts.model_dump()
+    others = ", ".join(f"{counts[name]} {name}" for name in ("wrong", "tied", "invalid", "missing") if counts[name])
     return (
-        f"{result.model.name} on {result.benchmark.name}: {counts.correct} of {counts.total} correct, "
-        f"{100 * result.accuracy.micro:.2f} %, {how}"
+        f"{result.model.name} [{result.model.kind}] on {result.benchmark.name}: {counts['correct']} of "
+        f"{counts['total']} correct{f', {others}' if others else ''}; {100 * result.accuracy.micro:.2f} %, {how}"
     )
 
 
 def _tell(checked: "Checked") -> None:
+    if checked.row is not None:
+        for warning in checked.row.result.warnings:
+            warn(warning)
     for problem in checked.problems:
         typer.echo(f"problem: {problem}", err=True)
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from da2k.depth import DepthKind
 from da2k.errors import BadInput
 from da2k.evaluation.comparable import require_from_rows
 from da2k.evaluation.readings import ImageReading
@@ -87,9 +88,11 @@ def read_checked_rows(result: Result, file: Path) -> "pd.DataFrame":
     """The rows of a result that follows from them, in their own order, which is the same for the same labels.
 
     Raises:
-        BadInput: as for `read_rows`; or a field of the result does not follow from its rows.
+        BadInput: as for `read_rows`; an outcome does not follow from its two values; or a field of the result does
+            not follow from its rows.
     """
     rows = read_rows(result, file)
+    _require_outcomes(rows, file)
     outcomes = rows.groupby("scenario")["outcome"]
     counts = {str(name): count_outcomes(Outcome(outcome) for outcome in part) for name, part in outcomes}
     overall, accuracy, scenarios = summarise(counts, result.accuracy.level)
@@ -103,3 +106,25 @@ def read_checked_rows(result: Result, file: Path) -> "pd.DataFrame":
     )
     require_from_rows(file, fields)
     return rows
+
+
+def _require_outcomes(rows: "pd.DataFrame", file: Path) -> None:
+    """Check that each outcome is that of its values; a pair without a map is invalid or missing."""
+    unjudged = rows["kind"].isna() & rows["outcome"].isin((Outcome.INVALID, Outcome.MISSING))
+    expected = rows["outcome"].where(unjudged)
+    for kind in rows["kind"].dropna().unique():
+        some = rows["kind"] == kind
+        try:
+            closer, farther = (rows.loc[some, name].to_numpy(float) for name in ("value_closer", "value_farther"))
+        except (TypeError, ValueError):
+            raise BadInput(f"{file}: values of its rows are no numbers; evaluate the model again") from None
+        expected[some] = [
+            str(outcome) for outcome in order_outcomes(closer, farther, DepthKind.parse(str(kind), f"{file}: "))
+        ]
+    wrong = rows.index[(expected != rows["outcome"]).to_numpy()]
+    if len(wrong):
+        pair, said, found = rows.loc[wrong[0], "pair"], rows.loc[wrong[0], "outcome"], expected.loc[wrong[0]]
+        raise BadInput(
+            f"{file}: its rows say {said} of pair {pair!r}, and the values there say "
+            f"{'that there is no map' if found != found else found}; evaluate the model again"
+        )

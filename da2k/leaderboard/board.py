@@ -1,34 +1,52 @@
-"""The board on disk: one row a file, `results/<model>/<revision>/<benchmark>@<release>.json`, its pairs beside it."""
+"""The board on disk: one row a file, `results/<model>/<revision>/<benchmark>@<release>+<protocol>.json`.
 
+Its per-pair rows lie beside it.
+"""
+
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from da2k.errors import BadInput
 from da2k.evaluation.rows import read_checked_rows
 from da2k.leaderboard.rows import Row
+from da2k.leaderboard.text import shown
+from da2k.metrics.ordering import Outcome
+from da2k.pairs import scenario_order
 
 if TYPE_CHECKING:
     import pandas as pd
 
 RESULTS = "results"
 """The folder of the rows in the board's."""
+OUTCOMES = tuple(Outcome)
+"""What the numbers in `Placed.outcomes` stand for."""
+_LARGEST = 5_000_000
+_POINTS = ["closer_row", "closer_col", "farther_row", "farther_col"]
 
 
 @dataclass(frozen=True, eq=False)
 class Placed:
-    """A row that lies on the board.
+    """A row that lies on the board, and what is needed of its per-pair rows.
 
     Attributes:
         row: the row.
         path: its file.
+        outcomes: uint8 [pairs], indices in `OUTCOMES`, in the order of the pairs' names and points.
+        pairs_digest: SHA-256 over those names and points; equal for rows on the same pairs.
     """
 
     row: Row
     path: Path
+    outcomes: NDArray[np.uint8]
+    pairs_digest: str
 
     @property
     def key(self) -> str:
@@ -64,7 +82,8 @@ class Release:
     @property
     def scenarios(self) -> Mapping[str, int]:
         """The scenarios in the order of results, and how many pairs each has."""
-        return {name: counts.total for name, counts in self.rows[0].row.result.scenarios.items()}
+        counts = self.rows[0].row.result.scenarios
+        return {name: counts[name].total for name in sorted(counts, key=scenario_order)}
 
 
 def read_board(board: Path) -> list[Release]:
@@ -74,16 +93,39 @@ def read_board(board: Path) -> list[Release]:
         BadInput: a file is no row, lies in another place than its content says, or does not follow from its per-pair
             rows; the message names file and field.
     """
-    placed = [Placed(read_row(path), path) for path in sorted((board / RESULTS).glob("*/*/*.json"))]
-    for each in placed:
-        _require_place(each, board)
-        read_outcomes(each)
     groups: dict[tuple[str, str], list[Placed]] = {}
-    for each in placed:
+    names: dict[str, Placed] = {}
+    for path in sorted((board / RESULTS).glob("*/*/*.json")):
+        each = read_placed(path)
+        _require_place(each, board)
         result = each.row.result
+        other = names.setdefault(each.key, each)
+        if other.row.result.model.name != result.model.name:
+            raise BadInput(f"{path}: its model and that of {other.path} would share a page; give one another name")
         groups.setdefault((result.benchmark.digest, result.protocol.digest), []).append(each)
     releases = [_release(rows) for rows in groups.values()]
     return sorted(releases, key=lambda release: (-len(release.rows), release.name, release.revision or release.digest))
+
+
+def read_placed(path: Path) -> Placed:
+    """Read a row's file, and the file of its per-pair rows once.
+
+    Raises:
+        BadInput: one of them is missing or damaged, or the row does not follow from its per-pair rows.
+    """
+    if path.resolve() != path.parent.resolve() / path.name or path.parents[1].is_symlink() or path.parent.is_symlink():
+        raise BadInput(f"{path}: leads elsewhere; a board holds plain files and folders")
+    row = read_row(path)
+    rows = read_checked_rows(row.result, path)
+    try:
+        # A pair may be labelled twice; its points then tell the labels apart.
+        if not (rows["pair"].is_monotonic_increasing and rows["pair"].is_unique):
+            rows = rows.sort_values(["pair", *_POINTS])
+        digest = _pairs_digest(rows)
+    except (TypeError, ValueError):
+        raise BadInput(f"{path}: its per-pair rows name pairs or points otherwise than da2k evaluate does") from None
+    number = {outcome: index for index, outcome in enumerate(OUTCOMES)}
+    return Placed(row, path, np.array([number[outcome] for outcome in rows["outcome"]], dtype=np.uint8), digest)
 
 
 def read_row(path: Path) -> Row:
@@ -93,22 +135,22 @@ def read_row(path: Path) -> Row:
         BadInput: it is missing or no row; the message names the field.
     """
     try:
+        if path.stat().st_size > _LARGEST:
+            raise BadInput(f"{path}: has more than {_LARGEST:,} bytes, and is no row")
         return Row.model_validate_json(path.read_bytes())
     except OSError as e:
         raise BadInput(f"{path}: {e.strerror or e}") from None
     except ValidationError as e:
         first = e.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "(whole file)"
-        raise BadInput(f"{path}: {field}: {first['msg'].removeprefix('Value error, ')}") from None
+        raise BadInput(f"{path}: {shown(field)}: {first['msg'].removeprefix('Value error, ')}") from None
 
 
-def read_outcomes(placed: Placed) -> "pd.DataFrame":
-    """The per-pair rows of a row, checked against its counts.
-
-    Raises:
-        BadInput: they are missing, not those that the row names, or the row does not follow from them.
-    """
-    return read_checked_rows(placed.row.result, placed.path)
+def _pairs_digest(rows: "pd.DataFrame") -> str:
+    """SHA-256 over the names and points of pairs, in their order; ids in JSON, so that none runs into the next."""
+    digest = hashlib.sha256(json.dumps(rows["pair"].tolist()).encode())
+    digest.update(rows[_POINTS].to_numpy(dtype="<f8").tobytes())
+    return digest.hexdigest()
 
 
 def _require_place(placed: Placed, board: Path) -> None:

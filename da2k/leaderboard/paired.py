@@ -2,23 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from da2k.errors import BadInput
-from da2k.evaluation.rows import read_rows
-from da2k.leaderboard.board import Placed, Release
+from da2k.leaderboard.board import OUTCOMES, Placed, Release
 from da2k.metrics.ordering import Outcome
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 FLOOR_PREFIX = "baseline:"
 """Begins the model strings of the baselines, which know nothing of depth."""
-_ANSWERED = (Outcome.CORRECT, Outcome.WRONG, Outcome.TIED)
-_KEYS = ["pair", "closer_row", "closer_col", "farther_row", "farther_col"]
+_RIGHT = OUTCOMES.index(Outcome.CORRECT)
+_ANSWERED = [OUTCOMES.index(outcome) for outcome in (Outcome.CORRECT, Outcome.WRONG, Outcome.TIED)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,31 +36,20 @@ def is_floor(placed: Placed) -> bool:
     return placed.row.result.model.spec.startswith(FLOOR_PREFIX)
 
 
-def read_answers(release: Release) -> Answers:
-    """Read what the models of a release, without the floors, made of its pairs.
-
-    That the rows follow from their pairs has been checked when the board was read.
+def answers_of(release: Release) -> Answers:
+    """What the models of a release, without the floors, made of its pairs.
 
     Raises:
-        BadInput: a per-pair file is damaged, or names other pairs than the others' do.
+        BadInput: the per-pair rows of a model name other pairs than the others' do.
     """
     models = sorted((each for each in release.rows if not is_floor(each)), key=best_first)
-    pairs: NDArray[Any] | None = None
-    outcomes = []
     for each in models:
-        rows = read_rows(each.row.result, each.path)
-        if not rows["pair"].is_monotonic_increasing:
-            rows = rows.sort_values(_KEYS)
-        named = _pairs_of(rows)
-        if pairs is None:
-            pairs = named
-        elif not np.array_equal(pairs, named):
+        if each.pairs_digest != models[0].pairs_digest:
             raise BadInput(
                 f"{each.path}: its per-pair rows name other pairs than {models[0].path}; evaluate both again"
             )
-        outcomes.append(rows["outcome"].to_numpy(dtype=object))
-    table = np.array(outcomes, dtype=object).reshape(len(models), len(outcomes[0]) if outcomes else 0)
-    return Answers(tuple(models), right=table == Outcome.CORRECT, answered=np.isin(table.astype(str), _ANSWERED))
+    table = np.stack([each.outcomes for each in models]) if models else np.empty((0, 0), dtype=np.uint8)
+    return Answers(tuple(models), right=table == _RIGHT, answered=np.isin(table, _ANSWERED))
 
 
 def mcnemar_exact_many(only_a: NDArray[np.int64], only_b: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -134,7 +118,3 @@ def against_leader(answers: Answers, leader: int, others: Sequence[int]) -> list
 def best_first(placed: Placed) -> tuple[int, str, str]:
     """Sorts rows of one release: the most accurate first, equal ones by name."""
     return -placed.row.result.counts.correct, placed.row.result.model.name, placed.key
-
-
-def _pairs_of(rows: "pd.DataFrame") -> NDArray[Any]:
-    return rows[_KEYS].to_numpy(dtype=object)

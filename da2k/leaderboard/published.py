@@ -1,21 +1,27 @@
 """What papers and third parties report: shown beside what was measured here, and never ranked with it."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from da2k.depth import DepthKind
 from da2k.errors import BadInput
 from da2k.files import load_yaml
-from da2k.leaderboard.text import Name, Note, WebAddress
+from da2k.leaderboard.text import Name, Note, WebAddress, shown
 from da2k.metrics.intervals import wilson
 from da2k.results import Count, Share
+
+if TYPE_CHECKING:
+    import yaml
 
 FILE = "published.yaml"
 """The file of published numbers in the board's folder."""
 
 SourceTier = Literal["paper", "third party"]
+_MOST_BYTES = 1_000_000
+_DEEPEST = 10
+"""So many lists and mappings may stand in each other; the file's own content has six."""
 _PRINTED = 0.00051
 """How far an accuracy printed in per cent with one decimal, rounded once or twice, may be from its counts."""
 
@@ -37,7 +43,6 @@ class PublishedRow(_Record):
         total: pairs of the benchmark.
         scenarios: share by scenario, in [0, 1].
         scenario_counts: (correct, total) by scenario, where exact counts are known.
-        conditions: share on the same pairs whose photos the source altered, by what it did to them.
         tier: who says so.
         source: where it is printed.
         source_url: the same as an address.
@@ -53,7 +58,6 @@ class PublishedRow(_Record):
     total: Annotated[int, Field(ge=1)]
     scenarios: dict[Name, Share] = {}
     scenario_counts: dict[Name, tuple[int, int]] = {}
-    conditions: dict[Name, Share] = {}
     tier: SourceTier
     source: Note
     source_url: WebAddress | None = None
@@ -131,7 +135,6 @@ class _OrderingModel(_Model):
     accuracy: Share | None = None
     scenarios: dict[Name, Share] = {}
     correct: dict[Name, Count] = {}
-    conditions: dict[Name, Share] = {}
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
@@ -159,7 +162,7 @@ class _OrderingSource(_Source):
 
     def _row(self, model: _OrderingModel) -> PublishedRow:
         total = sum(self.pairs.values())
-        stated = model.model_dump(include={"model", "parameters", "kind", "conditions", "accuracy", "scenarios"})
+        stated = model.model_dump(include={"model", "parameters", "kind", "accuracy", "scenarios"})
         if unknown := (set(model.scenarios) | set(model.correct)) - set(self.pairs):
             raise ValueError(f"{model.model}: {min(unknown)} is no scenario of pairs")
         if model.correct:
@@ -224,31 +227,63 @@ def load_published(board: Path) -> Published:
     Raises:
         BadInput: the file is not as it has to be; the message names the field.
     """
-    import yaml
-
     path = board / FILE
     if not path.is_file():
         return Published()
     try:
-        content = load_yaml(path.read_bytes())
-        # Strict, but of a text format: a list is a tuple, and a word is a kind.
-        return _File.model_validate_json(_json(content)).published()
+        with path.open("rb") as file:
+            return _parse(file.read(_MOST_BYTES + 1))
     except OSError as e:
         raise BadInput(f"{path}: {e.strerror or e}") from None
+    except ValueError as e:
+        raise BadInput(f"{path}: {shown(' '.join(str(e).split()))}") from None
+
+
+def _parse(data: bytes) -> Published:
+    """What the file says.
+
+    Raises:
+        ValueError: it is not as it has to be.
+    """
+    import json
+
+    import yaml
+
+    try:
+        _require_plain(data)
+        # Strict, but of a text format: a list is a tuple, and a word is a kind.
+        return _File.model_validate_json(json.dumps(load_yaml(data))).published()
     except yaml.YAMLError as e:
-        raise BadInput(f"{path}: is no YAML: {' '.join(str(e).split())}") from None
+        raise ValueError(f"is no YAML: {e}") from None
     except ValidationError as e:
         first = e.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "(whole file)"
-        raise BadInput(f"{path}: {field}: {first['msg'].removeprefix('Value error, ')}") from None
-    except (TypeError, ValueError) as e:
-        raise BadInput(f"{path}: {e}") from None
+        raise ValueError(f"{shown(field, 100)}: {first['msg'].removeprefix('Value error, ')}") from None
+    except TypeError as e:
+        raise ValueError(str(e)) from None
 
 
-def _json(content: Any) -> str:
-    import json
+def _require_plain(data: bytes) -> None:
+    """Refuse what a small file could make large or deep, before anything is made of it.
 
-    return json.dumps(content)
+    Raises:
+        ValueError, yaml.YAMLError: it is too long, too deep, uses aliases, or is no YAML.
+    """
+    import yaml
+
+    if len(data) > _MOST_BYTES:
+        raise ValueError(f"has more than the {_MOST_BYTES:,} bytes that are allowed")
+    depth = 0
+    for event in yaml.parse(data, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+        if isinstance(event, yaml.AliasEvent):
+            raise ValueError(f"{_where(event)}has a YAML alias (*NAME); write the values out")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            raise ValueError(f"{_where(event)}has more than {_DEEPEST} lists or mappings in another")
+
+
+def _where(event: "yaml.Event") -> str:
+    return "" if event.start_mark is None else f"line {event.start_mark.line + 1}: "
 
 
 def _said(source: _Source, model: _Model) -> dict[str, Any]:

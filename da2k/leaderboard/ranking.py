@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from da2k.leaderboard.board import Placed, Release
-from da2k.leaderboard.paired import Answers, against_leader, best_first, is_floor, mcnemar_exact_many, read_answers
+from da2k.leaderboard.paired import Answers, against_leader, answers_of, best_first, is_floor, mcnemar_exact_many
 from da2k.leaderboard.published import PublishedRow
 from da2k.metrics.intervals import holm, wilson
 from da2k.results import Counts
@@ -113,15 +113,15 @@ def rank(release: Release, answers: Answers | None = None) -> tuple[Ranked, ...]
 
     Args:
         release: the release.
-        answers: of `da2k.leaderboard.paired.read_answers`, where they have been read.
+        answers: of `da2k.leaderboard.paired.answers_of`, where they are at hand.
 
     Returns:
         The models by tier, the most accurate of each first; equal ones by name.
 
     Raises:
-        BadInput: as for `read_answers`.
+        BadInput: as for `answers_of`.
     """
-    answers = read_answers(release) if answers is None else answers
+    answers = answers_of(release) if answers is None else answers
     ranked: list[Ranked] = []
     left = list(range(len(answers.placed)))
     tier = 0
@@ -199,12 +199,12 @@ def pairwise(release: Release, answers: Answers | None = None) -> Pairwise:
 
     Args:
         release: the release.
-        answers: of `da2k.leaderboard.paired.read_answers`, where they have been read.
+        answers: of `da2k.leaderboard.paired.answers_of`, where they are at hand.
 
     Raises:
-        BadInput: as for `read_answers`.
+        BadInput: as for `answers_of`.
     """
-    answers = read_answers(release) if answers is None else answers
+    answers = answers_of(release) if answers is None else answers
     places = {id(placed): i for i, placed in enumerate(answers.placed)}
     order = [places[id(each.placed)] for each in rank(release, answers)]
     right = answers.right[order].astype(np.float32)

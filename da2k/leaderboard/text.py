@@ -7,6 +7,8 @@ from pydantic import AfterValidator, Field
 
 NAME_LENGTH = 120
 NOTE_LENGTH = 500
+LINE_LENGTH = 1000
+"""Of what is no name and no remark: a warning, a reason, an option, a model string."""
 _HIDDEN = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 """Unicode categories of what is not seen or turns what is seen round: control, format (with all marks of direction),
 surrogates, private, unassigned, separators of lines."""
@@ -14,7 +16,19 @@ surrogates, private, unassigned, separators of lines."""
 
 def unseen(text: str) -> str | None:
     """The first character that is not seen as itself, as U+XXXX; None if all are."""
+    if text.isprintable():  # true of no text with such a character, and fast
+        return None
     return next((f"U+{ord(c):04X}" for c in text if unicodedata.category(c) in _HIDDEN), None)
+
+
+def shown(text: str, longest: int = 300) -> str:
+    """Text of a stranger as a terminal may print it: on one line, no hidden characters, not too long.
+
+    >>> shown("a\u202eb"), shown("x" * 9, longest=4)
+    ('a<U+202E>b', 'xxxx…')
+    """
+    cut = f"{text[:longest]}…" if len(text) > longest else text
+    return "".join(f"<{hidden}>" if (hidden := unseen(c)) else c for c in cut)
 
 
 def _plain(text: str) -> str:

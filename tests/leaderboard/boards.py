@@ -6,7 +6,7 @@ import numpy as np
 
 from da2k.evaluation.rows import COLUMNS
 from da2k.evaluation.saving import save_result
-from da2k.leaderboard.board import RESULTS, Placed, Release, read_board
+from da2k.leaderboard.board import RESULTS, Placed, Release, read_board, read_placed
 from da2k.leaderboard.rows import Row
 from da2k.metrics.ordering import Outcome, count_outcomes, summarise
 from da2k.pairs import scenario_order
@@ -75,7 +75,7 @@ def write_row(
     draft.with_name(saved.rows.file).rename(folder / saved.rows.file)
     draft.unlink()
     path.write_text(placed.model_dump_json(indent=1) + "\n")
-    return Placed(placed, path)
+    return read_placed(path)
 
 
 def digest(*parts):

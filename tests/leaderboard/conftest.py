@@ -4,7 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +24,7 @@ NETWORKS = {
     "pydnetpp_matterport_q8_448x640": {"kind": "scale_invariant_depth"},
 }
 SIDE = 32
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
 @dataclass(frozen=True)
@@ -204,3 +205,16 @@ def real_board(real_results, tmp_path_factory) -> Path:
         place(made, result)
     shutil.copy(Path(__file__).resolve().parents[2] / "leaderboard/published.yaml", made)
     return made
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator:
+    """Chromium; skips where it is absent."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright, an extra of da2k[dev]")
+    if CHROMIUM is None:
+        pytest.skip("needs chromium on the path: apt-get install chromium")
+    with playwright.sync_playwright() as p:
+        # A container has neither the privileges for the sandbox nor a large /dev/shm.
+        options = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+        with p.chromium.launch(executable_path=CHROMIUM, args=options) as started:
+            yield started

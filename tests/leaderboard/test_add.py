@@ -1,15 +1,17 @@
 """A row on the board: written once, whole, and never over another."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from da2k.errors import BadInput
-from da2k.leaderboard.board import read_board, read_outcomes
+from da2k.leaderboard.board import read_board
 from da2k.leaderboard.submissions.add import add_submission
 from da2k.leaderboard.submissions.check import Checked
 from tests.leaderboard.submissions import check, labels, write_maps, write_result
@@ -32,12 +34,12 @@ def files(board):
 def test_a_row_can_be_read_from_the_board_again(root, board, tmp_path):
     checked = check(write_maps(tmp_path / "maps", root, revision="v1.0", note=None, licence="MIT"), root)
     path = add_submission(checked, board)
-    digest = checked.row.result.benchmark.digest[:12]
-    assert path == board / "results" / "mine" / "v1.0" / f"bench-{digest}.json".replace("bench-", "bench@")
+    digest, rules = checked.row.result.benchmark.digest[:12], checked.row.result.protocol.digest[:8]
+    assert path == board / "results" / "mine" / "v1.0" / f"bench@{digest}+{rules}.json"
     (release,) = read_board(board)
     (placed,) = release.rows
     assert placed.row == checked.row
-    assert len(read_outcomes(placed)) == 8 * 5
+    assert len(placed.outcomes) == 8 * 5
     assert len(files(board)) == 2
 
 
@@ -62,9 +64,7 @@ def test_another_result_of_the_same_revision_never_overwrites(root, board, tmp_p
     other = write_maps(tmp_path / "other", root)
     first = next(iter(labels(root)))
     (other / first).with_suffix(".npy").unlink()
-    with pytest.raises(
-        BadInput, match=r'another row of "Mine", no revision, \d+ of 40 correct .this one: \d+.*removed?'
-    ):
+    with pytest.raises(BadInput, match=r'another row of "Mine", no revision, \d+ of 40 correct .this one: \d+.*remove'):
         add_submission(check(other, root, allow_failures=True), board)
     assert files(board) == before
 
@@ -116,6 +116,76 @@ def test_something_else_in_the_place_of_a_row(root, board, tmp_path):
     with pytest.raises(BadInput, match="is there already and is no row"):
         add_submission(checked, board)
     assert not (tmp_path / "nowhere").exists()
+
+
+@pytest.mark.parametrize("link", ["results", "results/mine", "results/mine/unversioned"])
+@pytest.mark.parametrize("there", [True, False])
+def test_nothing_is_written_through_a_link_on_the_board(root, board, tmp_path, link, there):
+    checked = check(write_maps(tmp_path / "maps", root), root)
+    elsewhere = tmp_path / "elsewhere"
+    if there:
+        elsewhere.mkdir()
+    (board / link).parent.mkdir(parents=True)
+    (board / link).symlink_to(elsewhere)
+    with pytest.raises(BadInput, match="is a link, or lies behind one"):
+        add_submission(checked, board)
+    assert elsewhere.exists() is there
+    assert not there or not list(elsewhere.iterdir())
+
+
+def test_the_board_itself_may_be_reached_by_a_link(root, board, tmp_path):
+    board.mkdir()
+    (tmp_path / "link").symlink_to(board)
+    add_submission(check(write_maps(tmp_path / "maps", root), root), tmp_path / "link")
+    assert len(read_board(board)) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "what"),
+    [
+        ({"licence": "GPL-3.0"}, r'but for licence \("MIT" there, "GPL-3.0" here\); '),
+        ({"url": "https://example.org/a"}, r'but for url \(none there, "https://example.org/a" here\); '),
+        ({"note": "new", "licence": "x"}, r'but for licence .*, note \(none there, "new" here\); '),
+    ],
+)
+def test_a_row_with_the_same_answers_is_told_where_it_differs(root, board, tmp_path, options, what):
+    maps = write_maps(tmp_path / "maps", root, licence="MIT")
+    add_submission(check(maps, root), board)
+    before = files(board)
+    with pytest.raises(BadInput, match="holds this row with the same answers, " + what):
+        add_submission(check(maps, root, **options), board)
+    assert files(board) == before
+
+
+@pytest.mark.parametrize("digest", ["ab" * 32, None])
+def test_other_answers_of_the_same_weights_are_told(root, board, tmp_path, digest):
+    first, *_ = labels(root)
+    maps = write_maps(tmp_path / "maps", root, weights_digest=digest)
+    add_submission(check(maps, root), board)
+    (maps / first).with_suffix(".npy").unlink()
+    with pytest.raises(BadInput, match="holds another row of") as told:
+        add_submission(check(maps, root, allow_failures=True), board)
+    same = "the weights are the same (abababababab…), and the answers to 5 pairs differ" in str(told.value)
+    assert same is (digest is not None)
+
+
+def test_a_row_by_other_rules_has_a_place_of_its_own(root, board, tmp_path):
+    """As it was added by an earlier version of the protocol; were it in the place of ours, that would be told."""
+    checked = check(write_maps(tmp_path / "maps", root), root)
+    older = checked.row.result.protocol.model_copy(update={"digest": "0" * 64})
+    row = checked.row.model_copy(update={"result": checked.row.result.model_copy(update={"protocol": older})})
+    before, now = add_submission(replace(checked, row=row), board), add_submission(checked, board)
+    assert before.parent == now.parent
+    assert before != now
+    assert len(files(board)) == 3  # the same answers, in one file
+    assert [len(release.rows) for release in read_board(board)] == [1, 1]
+    now.write_bytes(before.read_bytes())
+    with pytest.raises(BadInput, match=f"belongs to mine/unversioned/{re.escape(before.name)}; move it there"):
+        add_submission(checked, board)
+    same_start = checked.row.result.protocol.digest[:8] + "0" * 56
+    now.write_text(before.read_text().replace("0" * 64, same_start))
+    with pytest.raises(BadInput, match="holds a row by other rules"):
+        add_submission(checked, board)
 
 
 def test_a_board_that_cannot_be_written_to(root, board, tmp_path):

@@ -9,12 +9,16 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import da2k
 from da2k.datasets.benchmarks import open_benchmark
 from da2k.errors import BadInput
+from da2k.leaderboard.board import read_row
+from da2k.leaderboard.submissions.add import add_submission
 from da2k.leaderboard.submissions.check import check_submission
-from da2k.leaderboard.submissions.problems import SHOWN
+from da2k.leaderboard.submissions.keeping import without_paths
 from tests.leaderboard.submissions import (
     check,
     declare,
@@ -31,6 +35,10 @@ from tests.leaderboard.submissions import (
 @pytest.fixture
 def root(make_benchmark):
     return make_benchmark(images=9, pairs=7)
+
+
+def map_of(image):
+    return image.replace(".png", ".npy")
 
 
 def outcomes(checked):
@@ -88,7 +96,7 @@ def test_everything_that_is_wrong_with_predictions_is_told_at_once(root, tmp_pat
     assert {(p.file, p.field) for p in checked.problems} == {
         *((("predictions.yaml"), field) for field in ("kind", "url", "scael", "parameters")),
         *(("options", field) for field in ("licence", "note")),
-        *((image, "") for image in (first, second, third, "notes.doc", "images/indoor/of_no_image.npy")),
+        *((file, "") for file in (map_of(first), second, map_of(third), "notes.doc", "images/indoor/of_no_image.npy")),
     }
     text = told(checked)
     assert "Known: aspect, input_crop" in text or "did you mean" in text
@@ -104,16 +112,21 @@ def test_without_a_declaration_the_maps_are_still_looked_at(root, tmp_path):
     (maps / "predictions.yaml").unlink()
     first, *_ = labels(root)
     (maps / first).with_suffix(".npy").unlink()
-    assert [(p.file, p.field) for p in check(maps, root).problems] == [("predictions.yaml", ""), (first, "")]
+    assert [(p.file, p.field) for p in check(maps, root).problems] == [("predictions.yaml", ""), (map_of(first), "")]
 
 
 def test_many_missing_maps_are_counted(make_benchmark, tmp_path):
     root = make_benchmark(images=30, pairs=1)
     maps = write_maps(tmp_path / "maps", root)
     shutil.rmtree(maps / "images")
-    problems = check(maps, root).problems
-    assert len(problems) == SHOWN + 1
-    assert f"{30 - SHOWN} more images that failed" in str(problems[-1])
+    first, second, *_ = labels(root)
+    assert told(check(maps, root)).startswith(f"maps: 30 of 30 maps: missing, the first {map_of(first)}; make the map")
+    write_maps(maps, root)
+    for image in (first, second):
+        (maps / map_of(image)).write_bytes(b"damaged")
+    (problem,) = check(maps, root).problems
+    assert problem.what.startswith("2 of 30 maps: not a .npy array")
+    assert problem.what.endswith(f", the first {map_of(first)}")
 
 
 def test_failures_are_a_problem_unless_they_are_allowed_and_then_count_as_not_correct(root, tmp_path):
@@ -136,7 +149,7 @@ def test_a_result_with_failures_is_treated_like_predictions_with_failures(root, 
     first, *_ = labels(root)
     (maps / first).with_suffix(".npy").unlink()
     da2k.evaluate(f"predictions:{maps}", root, out=tmp_path / "r.json")
-    assert [p.file for p in check(tmp_path / "r.json", root).problems] == [first]
+    assert [p.file for p in check(tmp_path / "r.json", root).problems] == [map_of(first)]
     allowed = check(tmp_path / "r.json", root, allow_failures=True).row
     assert allowed.result.counts.missing == 7
     assert str(tmp_path) not in allowed.model_dump_json()
@@ -168,6 +181,13 @@ CHANGES = {
     "another kind": ({"model__kind": "metric_depth"}, "model.kind", "the rows are of affine_disparity"),
     "no kind": ({"model__kind": None}, "model.kind", "the rows are of affine_disparity"),
     "parameters": ({"model__parameters": 10**20}, "model.parameters", ""),
+    "impossibly fast": (
+        {"run__images_per_second": 1e308},
+        "run.images_per_second",
+        "is 1e+308, and no device is so fast",
+    ),
+    "impossibly slow": ({"run__images_per_second": 1e-320}, "run.images_per_second", "and no device is so slow"),
+    "without speed": ({"run__images_per_second": 0}, "run.images_per_second", "and no device is so slow"),
     "a floor": ({"model__name": "baseline:row"}, "model.name", "names the floors"),
     "a failure that was none": (
         {"failures": [{"image": "images/indoor/photo000.png", "reason": "x"}]},
@@ -338,6 +358,62 @@ def test_no_path_of_the_submitter_stands_in_the_row(root, tmp_path):
     assert (kept.run.started, kept.run.seconds) == ("", 0)
 
 
+PATHS = {
+    "/home/ann/maps/x.npy: is damaged": "x.npy: is damaged",
+    "'/home/ann smith/my maps/x.npy' is damaged": "'x.npy' is damaged",
+    "/home/ann smith/x.npy holds 1/2 of it": "x.npy holds 1/2 of it",
+    "/home/o'brien, ann/x.npy": "x.npy",
+    "/home/ann smith: no space is left": "…: no space is left",
+    "no space in (/home/ann)": "no space in (…)",
+    "/Users/ann/x": "x",
+    "C:\\Users\\Ann Smith\\x.npy": "x.npy",
+    "c:/Users/Ann Smith": "…",
+    "\\\\server\\ann smith\\x.npy": "x.npy",
+    "//server/ann/x.npy": "x.npy",
+    "~/ann/x.npy": "x.npy",
+    "~ann/maps/x.npy": "x.npy",
+    "../ann/maps/x.npy": "x.npy",
+    "..\\..\\ann smith\\x.npy": "x.npy",
+    "./ann/x.npy": "x.npy",
+    "file:///home/ann/x.onnx": "x.onnx",
+    "file:///C:/Users/Ann%20Smith/x.onnx": "x.onnx",
+    "FILE:ann/x.onnx": "x.onnx",
+    "path=/home/ann/x:3": "path=x:3",
+    "see https://example.org/home/b, or http://a.b/c": "see https://example.org/home/b, or http://a.b/c",
+    "images/indoor/x.png: 1/2 of images/s, N/A and/or a / b": "images/indoor/x.png: 1/2 of images/s, N/A and/or a / b",
+}
+
+
+@pytest.mark.parametrize("text", PATHS)
+def test_of_a_path_the_last_name_is_kept(text):
+    assert without_paths(text) == PATHS[text]
+    assert without_paths(PATHS[text]) == PATHS[text]
+
+
+@given(st.lists(st.sampled_from(["ann smith", "Ann", "o'brien", "ann, jr", "(ann)", "ann.b"]), min_size=1, max_size=4))
+@pytest.mark.parametrize(
+    ("begin", "sign"),
+    [("/", "/"), ("~/", "/"), ("../", "/"), ("file:///", "/"), ("C:\\", "\\"), ("\\\\", "\\"), ("..\\", "\\")],
+)
+def test_no_folder_s_name_is_kept(begin, sign, folders):
+    assert without_paths(f"cannot read {begin}{sign.join(folders)}{sign}x.npy: damaged") == "cannot read x.npy: damaged"
+
+
+@pytest.mark.parametrize(
+    "folder", ["/home/ann: smith", '/mnt/"ann"', "ann/maps", "C:\\Users\\Ann;Smith", "file:///ann|b"]
+)
+def test_the_reason_of_a_failure_names_the_map_from_its_image_on(root, tmp_path, folder):
+    maps = write_maps(tmp_path / "maps", root)
+    first, *_ = labels(root)
+    (maps / first).with_suffix(".npy").unlink()
+    da2k.evaluate(f"predictions:{maps}", root, out=tmp_path / "r.json")
+    file = first.rpartition(".")[0].replace("/", "\\" if "\\" in folder else "/") + ".npy"
+    reason = f"OSError: {folder}/{file}: is damaged (1/2)"
+    changed = rewritten(tmp_path / "r.json", failures=[{"image": first, "reason": reason}])
+    [failure] = check(changed, root, allow_failures=True).row.result.failures
+    assert failure.reason in (f"OSError: {file}: is damaged (1/2)", f"{file}: is damaged (1/2)")
+
+
 CODE = """
 import sys
 from da2k.datasets.benchmarks import open_benchmark
@@ -424,3 +500,153 @@ def test_fields_that_are_sound_are_used_although_another_is_not(root, tmp_path):
         np.save((maps / name).with_suffix(".npy"), np.ones((90, 10)))
     declare(maps, aspect="stretched", kind="no kind")
     assert [(p.file, p.field) for p in check(maps, root).problems] == [("predictions.yaml", "kind")]
+
+
+def squeeze(maps, root):
+    for name in labels(root):
+        np.save(maps / map_of(name), np.ones((90, 10)))
+
+
+@pytest.mark.parametrize("text", [None, "model: [", "", "model: Mine\nkind: affine_disparity\naspect: squeezed\n"])
+def test_maps_are_not_judged_where_nothing_tells_how_to_read_them(root, tmp_path, text):
+    """The maps may have been squeezed; only the declaration could tell."""
+    maps = write_maps(tmp_path / "maps", root)
+    squeeze(maps, root)
+    (maps / "predictions.yaml").unlink()
+    if text is not None:
+        (maps / "predictions.yaml").write_text(text)
+    (problem,) = check(maps, root).problems
+    assert problem.file == "predictions.yaml"
+
+
+def test_one_cause_is_one_problem_with_one_remedy(root, tmp_path):
+    maps = write_maps(tmp_path / "maps", root)
+    squeeze(maps, root)
+    (problem,) = check(maps, root).problems
+    assert problem.what.startswith("9 of 9 maps: the map is 90 x 10 for an image of ")
+    assert problem.what.endswith(f", the first {next(iter(labels(root)))}")
+    assert str(problem).count("declare aspect: stretched") == 1
+    assert "--allow-failures" not in str(problem)
+    assert not check(maps, root, allow_failures=True).problems
+
+
+def test_different_causes_are_told_apart_and_name_each_file_once(root, tmp_path):
+    maps = write_maps(tmp_path / "maps", root)
+    first, second, third, *_ = labels(root)
+    (maps / map_of(first)).unlink()
+    (maps / map_of(second)).write_bytes(b"damaged")
+    shutil.copy(maps / map_of(third), (maps / third).with_suffix(".pfm"))
+    lines = told(check(maps, root)).splitlines()
+    assert len(lines) == 3
+    for line, image, what in zip(lines, (first, second, third), ("missing; ", "not a .npy", "photo"), strict=True):
+        assert line.startswith(f"{map_of(image)}: {what}")
+        assert line.count(map_of(image)) == 1
+    assert f"keep one map for {third}; or hand it in with" in lines[2]
+
+
+@pytest.mark.parametrize("move", ["images/{name}", "{name}", "indoor/{name}", "deeper/images/indoor/{name}"])
+def test_maps_in_the_wrong_place_are_told_once(root, tmp_path, move):
+    maps = write_maps(tmp_path / "maps", root)
+    for image in labels(root):
+        path = maps / map_of(image)
+        to = maps / move.format(name=path.name)
+        to.parent.mkdir(parents=True, exist_ok=True)
+        path.rename(to)
+    first = next(iter(labels(root)))
+    (problem,) = check(maps, root).problems
+    assert problem.what.startswith("9 of 9 maps lie in the wrong place, the first ")
+    assert problem.todo.startswith(f"put it at {map_of(first)}: ")
+    assert "images/<scenario>/" in problem.todo
+
+
+def test_a_map_beside_that_of_its_image_is_a_stray_as_ever(root, tmp_path):
+    maps = write_maps(tmp_path / "maps", root)
+    first, second, *_ = labels(root)
+    shutil.copy(maps / map_of(first), maps / "images")
+    (maps / map_of(second)).rename(maps / "images" / map_of(second).rpartition("/")[2])
+    assert {p.what.partition(",")[0] for p in check(maps, root).problems} == {
+        "is the map of no image of bench",
+        "1 of 9 maps lie in the wrong place",
+    }
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_folder_or_zip_of_a_result_is_told_what_to_hand_in(root, tmp_path, packed):
+    folder = tmp_path / "out"
+    folder.mkdir()
+    write_result(folder, root)
+    (problem,) = check(pack(folder, tmp_path / "out.zip") if packed else folder, root).problems
+    assert problem.what.startswith("this holds a result")
+    assert problem.todo.startswith("hand in result.json itself")
+
+
+def test_a_note_with_a_line_break_has_one_remedy(root, tmp_path):
+    (problem,) = check(write_maps(tmp_path / "maps", root), root, note="a\nb").problems
+    assert problem.todo == "leave it out"
+    assert "leave it out" not in problem.what
+
+
+@pytest.fixture
+def row_file(root, tmp_path):
+    """A row on a board, scored there, with everything that can be told of the weights."""
+    maps = write_maps(tmp_path / "maps", root, licence="MIT", url="https://example.org/a", revision="v1")
+    return add_submission(check(maps, root, note="small"), tmp_path / "board")
+
+
+def test_anyone_can_check_a_row_of_a_board(root, row_file):
+    added, checked = read_row(row_file), check(row_file, root)
+    assert not checked.problems
+    assert not checked.row.rescored
+    assert checked.row == added.model_copy(update={"rescored": False})
+    assert checked.row.licence == "MIT"
+    assert checked.row.note == "small"
+    assert check(row_file, root, licence="Apache-2.0").row.licence == "Apache-2.0"
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "what"),
+    [
+        ({"note": "a\u202eb"}, "note", "U+202E"),
+        ({"url": "javascript:alert(1)"}, "url", "web address"),
+        ({"rescored": "yes"}, "rescored", "valid boolean"),
+        ({"colour": "blue"}, "colour", "unknown field"),
+        ({"result__accuracy__micro": 0.999}, "result.accuracy.micro", "follows from the counts"),
+        ({"result__benchmark__digest": "0" * 64}, "result.benchmark.digest", "another release"),
+        ({"result__protocol__digest": "0" * 64}, "result.protocol.digest", "rules of this version"),
+        ({"result__model__name": "a\nb"}, "result.model.name", "U+000A"),
+        ({"result__run__images_per_second": 1e9}, "result.run.images_per_second", "no device is so fast"),
+        ({"result__rows": None}, "result.rows", "is missing"),
+        ({"result__model__name": "Other"}, "", "its content belongs to results/other/v1/"),
+    ],
+)
+def test_a_row_that_was_changed(root, row_file, change, field, what):
+    checked = check(rewritten(row_file, **change), root)
+    assert checked.row is None
+    assert any(p.file == row_file.name and p.field == field and what in str(p) for p in checked.problems), told(checked)
+
+
+@pytest.mark.parametrize("result", [None, [1], {}, {"metrics": {}}])
+def test_a_row_without_a_result(root, row_file, result):
+    row_file.write_text(json.dumps(json.loads(row_file.read_text()) | {"result": result}))
+    checked = check(row_file, root)
+    assert checked.row is None
+    assert checked.problems
+
+
+def test_a_row_lies_where_its_content_says_or_on_no_board(root, row_file, tmp_path):
+    rows = row_file.with_name(json.loads(row_file.read_text())["result"]["rows"]["file"])
+    for folder, fits in (("mine", True), ("board/results/mine/v2", False), ("board/mine/v1", True)):
+        (tmp_path / folder).mkdir(parents=True)
+        for file in (row_file, rows):
+            shutil.copy(file, tmp_path / folder)
+        problems = check(tmp_path / folder / row_file.name, root).problems
+        assert [p.what for p in problems] == (
+            [] if fits else [f"its content belongs to results/mine/v1/{row_file.name}"]
+        )
+
+
+def test_the_rows_of_a_row_are_read_too(root, row_file):
+    rows = row_file.with_name(json.loads(row_file.read_text())["result"]["rows"]["file"])
+    rows.write_bytes(b"x")
+    (problem,) = check(row_file, root).problems
+    assert (problem.file, "is not the file that the result was written with" in problem.what) == (rows.name, True)

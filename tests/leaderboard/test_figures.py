@@ -10,10 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from da2k.leaderboard import pages
+from da2k.leaderboard.board import read_board
+from da2k.leaderboard.site import build_site
 from da2k.leaderboard.site.figures import Estimate, evidence, forest, lowest, matrix
 from da2k.leaderboard.site.scatter import PARAMETERS, SPEED, Spot, against, unbeaten
-from da2k.leaderboard.site.views import STEPS, Axis
+from da2k.leaderboard.site.views import STEPS, Axis, axis_of
 from da2k.leaderboard.svg import columns, even_ticks, log_ticks, shortened
+from tests.leaderboard.boards import release_of, write_row
+from tests.leaderboard.conftest import Model, add_models, write_benchmark
+from tests.leaderboard.reading import parse
 
 ESTIMATES = [
     Estimate("Fjord", 0.953, (0.943, 0.962), best=True),
@@ -158,6 +163,29 @@ def test_a_matrix_has_a_square_for_every_two_models():
     assert evidence(0.03) == 1
 
 
+def test_models_that_do_not_differ_differ_by_nothing_without_a_sign():
+    root = drawn(
+        matrix(["A", "B", "C"], [[1.0] * 3] * 3, [[0.0, -0.0, 4e-4], [0.0, 0.0, -4e-4], [-4e-4, 4e-4, 0]], "t")
+    )
+    assert {text.text for text in classes(root, "points")} == {"0.0"}
+    assert all(": +0.0 points" in square.find("title").text for square in classes(root, "cell"))
+
+
+def test_a_forest_plot_has_room_for_its_widest_numbers():
+    root = drawn(forest([Estimate("all", 1.0, (1.0, 1.0)), *ESTIMATES], "t"))
+    width = float(root.get("width"))
+    for number in classes(root, "number"):
+        assert float(number.get("x")) + 6.9 * len(number.text) <= width
+
+
+@given(st.floats(0, 0.9), st.tuples(*[st.floats(0, 1)] * 3))
+def test_a_bar_says_what_of_it_is_below_the_axis(low, shares):
+    a, b, c = sorted(shares)
+    bar = Axis(0.0, low).bar(b, (a, c))
+    assert (bar.below is not None) == (b < low)
+    assert bar.cut == (a < low)
+
+
 @given(st.floats(1e-3, 1e12), st.floats(1.5, 1e9))
 def test_log_ticks_are_inside_and_there_are_some_over_a_decade(low, ratio):
     ticks = log_ticks(low, low * ratio)
@@ -255,3 +283,50 @@ def test_the_script_and_the_style_cannot_end_their_elements():
         if file.suffix in (".js", ".css"):
             assert "</" not in file.read_text()
             assert "url(" not in file.read_text()
+
+
+def test_a_plot_of_one_or_two_models_is_not_drawn_and_the_page_says_so(new_board, tmp_path):
+    build_site(new_board(), tmp_path / "site")
+    text = parse(tmp_path / "site/index.html").text
+    assert (
+        "Accuracy against parameters is not drawn: 2 models with a number of parameters, and the figure needs 3" in text
+    )
+    assert "Accuracy against speed is not drawn: 2 models with a speed" in text
+
+
+def test_a_device_that_nobody_named_is_not_called_none(tmp_path):
+    benchmark = write_benchmark(tmp_path / "bench", images=4)
+    models = [Model(f"m{i}", 0.9, speed=2.0 + i, device="none") for i in range(3)]
+    build_site(add_models(tmp_path / "board", benchmark, tmp_path / "scratch", models, []), tmp_path / "site")
+    text = parse(tmp_path / "site/index.html").text
+    assert "device not stated" in text
+    assert ">none<" not in (tmp_path / "site/index.html").read_text()
+
+
+@pytest.mark.parametrize("speed", [1e308, 1e-320, 0.0])
+def test_a_speed_that_cannot_be_breaks_no_page_and_stands_in_no_figure(tmp_path, speed):
+    benchmark = write_benchmark(tmp_path / "bench", images=4)
+    models = [Model(f"m{i}", 0.9, speed=2.0 + i) for i in range(3)] + [Model("odd", 0.9, speed=speed)]
+    build_site(add_models(tmp_path / "board", benchmark, tmp_path / "scratch", models, []), tmp_path / "site")
+    text = (tmp_path / "site/index.html").read_text()
+    assert "Accuracy against speed" in text
+    assert "1 model without a measured speed is left out" in parse(tmp_path / "site/index.html").text
+    assert not re.search("0{9}", re.sub('data-v="[^"]*"', "", text)), "and fills no line of the table"
+
+
+def test_the_bars_axis_holds_floors_and_leaves_models_a_fifth(tmp_path):
+    (tmp_path / "near").mkdir()
+    release_of(tmp_path / "near", {"Fjord": 180 * "c" + 20 * "w"})
+    write_row(tmp_path / "near", "rule", 100 * "cw", model={"spec": "baseline:rule"})
+    [near] = read_board(tmp_path / "near")
+    low = min(placed.row.result.accuracy.interval[0] for placed in near.rows)
+    axis = axis_of([near])
+    assert axis.start <= low
+    assert axis.bar(0.5, (low, 0.57)).below is None
+    (tmp_path / "far").mkdir()
+    release_of(tmp_path / "far", {"Fjord": 200 * "c"})
+    write_row(tmp_path / "far", "rule", 10 * "c" + 190 * "w", model={"spec": "baseline:rule"})
+    [far] = read_board(tmp_path / "far")
+    axis = axis_of([far])
+    assert axis.start == 0.9
+    assert axis.bar(0.05, (0.03, 0.09)).below == 0.9

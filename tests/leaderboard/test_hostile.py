@@ -210,7 +210,7 @@ TABLE = {
     "bare pickle": (instead_of_a_map(lambda p: p.write_bytes(pickle.dumps(Canary()))), "not a .npy array"),
     "10^6 x 10^6": (instead_of_a_map(claims((10**6, 10**6))), r"header claims shape \[1000000, 1000000\]"),
     "more than there is": (instead_of_a_map(claims((1000, 1000))), "bytes follow|but 64 follow"),
-    "negative shape": (instead_of_a_map(claims((-1, 4))), "photo000.png: "),
+    "negative shape": (instead_of_a_map(claims((-1, 4))), "photo000.npy: "),
     "zeros that unfold": (instead_of_a_map(compressed_zeros, ".npz"), "would grow more than 200 times"),
     "huge picture": (instead_of_a_map(png_of(100_000, 9_000), ".png"), "photo000.png: .*(at most|exceeds limit)"),
     "large picture": (instead_of_a_map(png_of(9_000, 9_000), ".png"), "9000 x 9000; 67,108,864 values at most"),
@@ -218,7 +218,7 @@ TABLE = {
     "text": (instead_of_a_map(lambda p: p.write_text(SCRIPT)), "not a .npy array"),
     "link to a secret": (instead_of_a_map(lambda p: p.symlink_to("/etc/passwd")), "photo000.npy: is a link"),
     "pipe instead of a map": (instead_of_a_map(os.mkfifo), "photo000.npy: is a device"),
-    "folder instead of a map": (instead_of_a_map(lambda p: p.mkdir()), "no prediction for"),
+    "folder instead of a map": (instead_of_a_map(lambda p: p.mkdir()), "photo000.npy: missing"),
 }
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from da2k.errors import BadInput
 from da2k.leaderboard.published import FILE, Published, load_published
 from da2k.metrics.dense import METRICS
 from da2k.metrics.intervals import wilson
+from da2k.models.registry import zoo
 from da2k.protocols import dense_protocol
 
 BOARD = Path(__file__).resolve().parents[2] / "leaderboard"
@@ -57,7 +59,7 @@ class TestTheRepositorysNumbers:
         for name, counts in exact["models"].items():
             version, size = name.split("-")
             model = f"Depth Anything {version.upper()} ViT-{sizes[size]}"
-            [row] = [row for row in published.rows if row.model == model and row.correct is not None]
+            [row] = [row for row in published.rows if row.model == model and "maaz-zubairi" in row.source]
             assert (row.correct, row.total, row.tier) == (counts["total_correct"], 2068, "third party")
             assert row.scenario_counts == {
                 scenario: (right, exact["pairs_per_scenario"][scenario])
@@ -69,16 +71,32 @@ class TestTheRepositorysNumbers:
             assert row.accuracy == pytest.approx(printed.pop("acc_overall"), rel=1e-12)
             assert {f"acc_{scenario}": share for scenario, share in row.scenarios.items()} == pytest.approx(printed)
 
-    def test_another_third_party_s_conditions(self, published, shared):
+    def test_counts_without_an_address(self, published, shared):
+        told = (shared / "PROTOCOLS.md").read_text().partition("nontraining_experiments_package")[2].partition("\n")[0]
+        totals = {size: int(n) for size, n in re.findall(r"([SBL]) \*\*(\d+)(?:/2068)? =", told)}
+        counts = {
+            size: [int(n) for n in each.split("/")] for size, each in re.findall(r"([SBL]) ((?:\d+/){7}\d+)", told)
+        }
+        rows = {row.model: row for row in published.rows if row.source_url is None}
+        assert {f"Depth Anything V2 ViT-{size}" for size in "SBL"} == set(rows)
+        for size in "SBL":
+            row = rows[f"Depth Anything V2 ViT-{size}"]
+            assert row.correct == totals[size] == sum(counts[size])
+            order = ("indoor", "outdoor", "non_real", "transparent_reflective")
+            order += ("adverse_style", "aerial", "underwater", "object")
+            assert [row.scenario_counts[scenario][0] for scenario in order] == counts[size]
+            assert (row.tier, "owner of this repository is unknown" in row.note) == ("third party", True)
+
+    def test_another_third_party_s_shares(self, published, shared):
         table = list(csv.DictReader(facts(shared, "depthanythingac_da2k_conditions.csv").splitlines()))
         rows = [row for row in published.rows if row.source.startswith(AC)]
         assert len(rows) == len(table)
         for row, fact in zip(rows, table, strict=True):
             assert row.model.replace(" ", "").startswith(fact["method"].replace(" ", ""))
-            printed = {"dark": "DA-2K dark", "fog": "DA-2K fog", "snow": "DA-2K snow", "blur": "DA-2K blur"}
-            assert row.conditions == {name: float(fact[column]) for name, column in printed.items()}
             assert row.accuracy == float(fact["DA-2K"])
+            assert row.approximate
             assert "1029" in row.note
+            assert "≈" in row.note
 
     def test_table_2(self, published, shared):
         paper = json.loads(facts(shared, "paper_tables_2_3_5_14.json"))
@@ -117,10 +135,29 @@ class TestTheRepositorysNumbers:
             assert number.metric in rules.metrics
             assert number.metric in METRICS
 
-    def test_each_number_has_a_source_that_can_be_opened(self, published):
+    def test_each_number_has_a_source_that_can_be_opened_or_says_why_not(self, published):
         for each in (*published.rows, *published.dense):
             assert each.source
-            assert each.source_url.startswith("https://")
+            assert (each.source_url or "").startswith("https://") or "there is no address" in each.note
+
+    def test_counts_that_are_derived_say_so(self, published):
+        for row in published.rows:
+            if "maaz-zubairi" in row.source:
+                assert "derived from the printed share" in row.note
+
+    def test_parameters_are_those_of_the_models_known_here(self, published):
+        sizes = {"ViT-S": "small", "ViT-B": "base", "ViT-L": "large", "ViT-G": "giant"}
+        others = {"Depth Pro": "depth-pro", "MiDaS V3.1 ViT-L": "midas-v3.1-beit-large-512"}
+        found = set()
+        for each in (*published.rows, *published.dense):
+            if each.parameters is not None:
+                *_, version, size = each.model.partition(",")[0].split()
+                family = {"V1": "depth-anything-", "V2": "depth-anything-v2-"}.get(version, "")
+                name = others.get(each.model) or family + sizes[size]
+                known = zoo()[name].parameters
+                assert each.parameters == round(float(known[:-1]) * {"M": 1e6, "B": 1e9}[known[-1]])
+                found.add(name)
+        assert len(found) == 9
 
     def test_only_the_benchmark_asked_for(self, published):
         assert published.on("da2k") == published.rows
@@ -187,6 +224,18 @@ class TestFiles:
         [
             ("[", "is no YAML"),
             ("- 1", "whole file"),
+            ("a: &a [1]\nb: *a\n", "line 2: has a YAML alias"),
+            ("a: &a [*a]\n", "line 1: has a YAML alias"),
+            ("a: &a {x: 1}\nb: {<<: *a}\n", "YAML alias"),
+            ("x: " + "[" * 400_000, "more than 10 lists"),
+            ("\n".join(f"{' ' * n}x:" for n in range(1000)), "line 11: has more than 10 lists"),
+            ("#" * 1_000_001, "more than the 1,000,000 bytes"),
+            (changed("x" * 100_000, 1), "x…: Extra"),
+            ('schema_version: 1\n"a\\nb\\e": 1\n', "a<U"),
+            ("x: 1\nx: 2\n", "stands twice"),
+            (f"schema_version: {'9' * 5000}\n", "."),
+            ("x: 2024-13-45\n", "."),
+            ("x: \x00\n", "is no YAML"),
             (changed("schema_version", 2), "schema_version"),
             (changed("extra", 1), "extra"),
             (changed("ordering.0.tier", "measured"), r"ordering\.0\.tier"),

@@ -11,7 +11,7 @@ from scipy.stats import binomtest
 
 from da2k.errors import BadInput
 from da2k.leaderboard.board import read_board
-from da2k.leaderboard.paired import mcnemar_exact_many, read_answers
+from da2k.leaderboard.paired import answers_of, mcnemar_exact_many
 from da2k.leaderboard.published import PublishedRow, load_published
 from da2k.leaderboard.ranking import floors, pairwise, rank, rank_published
 from tests.leaderboard.boards import release_of, write_row
@@ -227,7 +227,7 @@ class TestPairwise:
     @given(models(most=5))
     def test_as_scipy_s_binomial_test_over_the_pairs_both_answered(self, scratch, outcomes):
         release = release_of(scratch(), outcomes)
-        found = pairwise(release, read_answers(release))
+        found = pairwise(release, answers_of(release))
         assert found.keys == tuple(each.placed.key for each in rank(release))
         couples = list(combinations(range(len(found.keys)), 2))
         raw = []

@@ -1,5 +1,7 @@
 """The report on pairs: its numbers follow from the rows, by other programs' arithmetic."""
 
+import re
+
 import numpy as np
 import pytest
 import typer
@@ -10,6 +12,8 @@ from typer.testing import CliRunner
 
 import da2k
 from da2k.cli.report import report as command
+from da2k.errors import BadInput
+from da2k.leaderboard.pages import page
 from da2k.leaderboard.report import write_report
 from tests.leaderboard.report_pages import Page, evaluated, page_of, rows_of, scored_benchmark
 
@@ -102,10 +106,46 @@ def test_lower_against_higher_is_what_the_rows_say(scored):
     assert f"alone has {percent((steps > 0).mean())} % of these pairs right" in page.text
 
 
+def test_a_page_is_one_head_with_all_style_and_one_body(scored):
+    folder, result = scored
+    html = page_of(result, benchmark=folder).html
+    head, _, body = html.partition("</head>")
+    assert head.count("<style>") == head.count("</style>") == 2
+    assert ".r-pairs" in head
+    assert "<style" not in body
+    # A sign of per cent stays on the line of its number, or of the heading that it is the unit of.
+    assert not re.findall(r"[^\d,]&nbsp;%|[\d,]%", body)
+    assert re.search(r"\d&nbsp;%", body)
+    assert "Accuracy,&nbsp;%" in body
+
+
 def test_the_same_files_give_the_same_bytes(scored, tmp_path):
     folder, result = scored
     first = write_report(result, tmp_path / "a.html", benchmark=folder).path.read_bytes()
     assert first == write_report(result, tmp_path / "b.html", benchmark=folder).path.read_bytes()
+
+
+def test_an_earlier_report_is_replaced_and_nothing_else(scored, tmp_path):
+    _, result = scored
+    out = tmp_path / "report.html"
+    write_report(result, out, photos=0)
+    first = out.read_bytes()
+    out.write_bytes(first + b"<!-- of last week -->")
+    write_report(result, out, photos=0)
+    assert out.read_bytes() == first
+    mark = '<meta name="generator" content="da2k report">'
+    for other in (
+        "<!doctype html>\n<html><head><title>my thesis</title></head></html>",
+        f"<!doctype html>\n<html><head><title>my thesis</title></head><body>{mark}</body></html>",
+        f"<!doctype html>\n<html><head>{' ' * 100_000}{mark}</head></html>",
+        page("published.html.j2", version="1", tables=[]),
+        "notes",
+        "",
+    ):
+        out.write_text(other)
+        with pytest.raises(BadInput, match="is no report of da2k; choose another --out"):
+            write_report(result, out, photos=0)
+        assert out.read_text() == other
 
 
 def test_the_command_writes_the_page_and_says_what_is_not_on_it(scored, tmp_path):

@@ -1,7 +1,5 @@
 """A real browser opens reports from disk: nothing is asked for, nothing complains, and a phone is wide enough."""
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +9,6 @@ import da2k
 from da2k.leaderboard.report import write_report
 from tests.leaderboard.report_pages import PAIRS, evaluated, plain_benchmark
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 DISPARITY = "affine_disparity"
 NETWORKS = {
     "fast_depth_224": {"kind": "metric_depth"},
@@ -24,19 +21,6 @@ COUNTS = {
     "pydnetpp_matterport_q8_448x640": (65, 38, 0),
 }
 """Correct, wrong and tied, as the table beside the photos has them, computed by its maker."""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator:
-    """Chromium; skips where it is absent."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright, an extra of da2k[dev]")
-    if CHROMIUM is None:
-        pytest.skip("needs chromium on the path: apt-get install chromium")
-    with playwright.sync_playwright() as p:
-        # A container has neither the privileges for the sandbox nor a large /dev/shm.
-        options = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-        with p.chromium.launch(executable_path=CHROMIUM, args=options) as started:
-            yield started
 
 
 class Opened:

@@ -1,6 +1,7 @@
 """The report on measured depth: its numbers follow from the rows, and its maps are what was scored."""
 
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -80,6 +81,7 @@ def test_the_best_and_the_worst_frames_are_drawn(scored):
     [
         ("metric-median", "scale_invariant_depth"),
         ("dav2-table2", "affine_disparity"),
+        ("dav2-table2-disparity", "affine_disparity"),
         ("marigold", "affine_depth"),
         ("marigold-disparity", "affine_disparity"),
         ("midas", "affine_disparity"),
@@ -104,6 +106,27 @@ def test_the_error_map_averages_to_what_was_scored(tmp_path, base, kind):
             assert named == pytest.approx({name: shares[name] for name in named})
         for value in absrel.values():
             assert found.error[counted].mean() == pytest.approx(value)
+
+
+def test_errors_of_disparities_are_reported_in_their_own_space(tmp_path):
+    limits = {"clamp": {"low": None, "high": None}}
+    frames = make_frames(tmp_path / "frames", count=3, size=(30, 50), base="dav2-table2-disparity", **limits)
+    spec = write_maps(tmp_path / "maps", frames, maps_of(frames), kind="affine_disparity")
+    result = tmp_path / "result.json"
+    evaluate_dense(spec, frames.open(), str(frames.protocol), out=result)
+    rows, (page, made) = rows_of(result), write(result, frames)
+    table = {name: (mean, better) for name, mean, _, _, better, _ in page.table("Means over the images")[1:]}
+    assert table["absrel@disparity"] == (f"{rows['absrel@disparity'].mean():.4f}", "↓ lower")
+    assert len(page.images) == 4 * 2
+    assert made.notes == ()
+    assert "near, disparity in 1/m" in page.text
+    counted = {frame.name: sample for frame, sample in zip(frames.open().frames, frames.samples, strict=True)}
+    shown = re.findall(r"(\S+): absrel@disparity [\d.]+\. Colours from ([\d.e-]+) 1/m \(far\) to ([\d.e-]+)", page.text)
+    assert len(shown) == 2
+    for name, far, near in shown:
+        sample = counted[name]
+        disparities = 1 / sample.depth[sample.valid & (sample.depth > 0.001) & (sample.depth < 80)]
+        assert [float(far), float(near)] == pytest.approx(np.percentile(disparities, (1, 99)), rel=0.02)
 
 
 def test_a_map_that_has_changed_is_not_drawn(scored):

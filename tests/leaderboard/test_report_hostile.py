@@ -142,7 +142,7 @@ def test_what_does_not_belong_together_is_refused(scored, make_benchmark, tmp_pa
     refused(result, "no folder and no benchmark", benchmark="nowhere")
     refused(result, "is a folder", out=tmp_path)
     before = result.read_bytes()
-    refused(result, "is there already and is no page", out=result)
+    refused(result, "is there already and is no report of da2k", out=result)
     assert result.read_bytes() == before
     refused(tmp_path / "none.json", "No such file")
     rows = rows_of(result)

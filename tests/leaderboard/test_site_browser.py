@@ -2,8 +2,6 @@
 
 import io
 import json
-import shutil
-from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -11,21 +9,7 @@ from PIL import Image
 
 from da2k.leaderboard.site import build_site
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 PAGES = ("index.html", "models/moraine.html", "models/baseline-row.html", "scenarios/aerial.html", "published.html")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator:
-    """Chromium; skips where it is absent."""
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright, an extra of da2k[dev]")
-    if CHROMIUM is None:
-        pytest.skip("needs chromium on the path: apt-get install chromium")
-    with playwright.sync_playwright() as p:
-        # A container has neither the privileges for the sandbox nor a large /dev/shm.
-        options = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-        with p.chromium.launch(executable_path=CHROMIUM, args=options) as started:
-            yield started
 
 
 @pytest.fixture(scope="module")
@@ -109,12 +93,12 @@ def test_a_head_sorts_by_mouse_and_turns_round(browser, site):
         before = column(page, 1)
         assert sorted_by(page) == [["Rank", "ascending"]]
         head(page, "Images/s").click()
-        speeds = column(page, 13)
+        speeds = column(page, 14)
         assert speeds[-1] == "–", "what is not known stands last"
         assert [float(s) for s in speeds[:-1]] == sorted(map(float, speeds[:-1]), reverse=True)
         assert sorted_by(page) == [["Images/s", "descending"]]
         head(page, "Images/s").click()
-        speeds = column(page, 13)
+        speeds = column(page, 14)
         assert speeds[-1] == "–"
         assert [float(s) for s in speeds[:-1]] == sorted(map(float, speeds[:-1]))
         head(page, "Model").click()
@@ -126,7 +110,7 @@ def test_a_head_sorts_by_mouse_and_turns_round(browser, site):
 def test_parameters_sort_by_number_and_not_by_text(browser, site):
     with opened(browser, site / "index.html") as page:
         page.locator("#board thead button").nth(-2).click()
-        assert column(page, 12) == ["4.10 M", "24.8 M", "97.5 M", "335 M", "1.29 B", "–"]
+        assert column(page, 13) == ["4.10 M", "24.8 M", "97.5 M", "335 M", "1.29 B", "–"]
 
 
 def test_a_head_sorts_by_keyboard(browser, site):
@@ -176,7 +160,7 @@ def test_a_scenario_is_shown_alone_and_sorted_by(browser, site):
         page.get_by_role("combobox", name="Scenario").select_option("underwater")
         shown = page.locator("#board thead th:visible").all_text_contents()
         names = [text.strip() for text in shown]
-        assert names[4:] == ["underwater", "Para\xadmeters", "Images/s"]
+        assert names[4:] == ["underwater", "Scenario mean,\xa0%", "Para\xadmeters", "Images/s"]
         place = page.evaluate(
             "() => [...document.querySelectorAll('#board thead th')]"
             ".findIndex(h => h.textContent.trim() === 'underwater')"
@@ -188,10 +172,43 @@ def test_a_scenario_is_shown_alone_and_sorted_by(browser, site):
             "() => [...document.querySelectorAll('#board tr:not(.group)')]"
             ".map(r => [...r.cells].filter(c => !c.hidden).length)"
         )
-        assert set(wide) == {7}
-        assert page.evaluate("() => document.querySelector('#board tr.group th').colSpan") == 7
+        assert set(wide) == {8}
+        assert page.evaluate("() => document.querySelector('#board tr.group th').colSpan") == 8
+        assert [name.partition(" ")[0] for name in names[:4]] == ["overall", "Model", "overall", "overall"]
+        assert "rank, accuracy and interval are those of all pairs" in page.locator("#shown").text_content()
         page.get_by_role("combobox", name="Scenario").select_option("all")
-        assert page.locator("#board thead th:visible").count() == 14
+        assert page.locator("#board thead th:visible").count() == 15
+        assert page.locator("#board thead .overall").count() == 0
+        assert page.locator("#shown").text_content() == "6 models"
+
+
+def test_all_that_a_figure_draws_is_inside_it(browser, site):
+    for name in ("index.html", "scenarios/aerial.html"):
+        with opened(browser, site / name) as page:
+            outside = page.evaluate(
+                "() => [...document.querySelectorAll('figure svg')].flatMap(svg => {"
+                " const v = svg.viewBox.baseVal;"
+                " return [...svg.querySelectorAll('text')].filter(t => { const b = t.getBBox();"
+                " return !t.getAttribute('transform') && (b.x < -1 || b.x + b.width > v.width + 1); })"
+                ".map(t => t.textContent) })"
+            )
+            assert outside == []
+
+
+def test_on_a_phone_figures_are_whole_and_tables_show_that_they_go_on(browser, site):
+    with opened(browser, site / "index.html", width=360) as page:
+        edges = page.evaluate(
+            "() => [...document.querySelectorAll('figure svg')].map(s => s.getBoundingClientRect().right)"
+        )
+        assert len(edges) == 4
+        assert max(edges) <= 360
+        assert page.locator(".sideways").first.is_visible()
+        fade = "() => getComputedStyle(document.querySelector('.scroll')).getPropertyValue('--fade')"
+        assert page.evaluate(fade) == "48px"
+        page.evaluate("() => { const s = document.querySelector('.scroll'); s.scrollLeft = s.scrollWidth; }")
+        page.wait_for_function(f"() => parseFloat(({fade})()) < 1")
+    with opened(browser, site / "index.html", width=1366) as page:
+        assert not page.locator(".sideways").first.is_visible()
 
 
 def test_without_javascript_the_table_reads_the_same(browser, site):

@@ -11,7 +11,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from da2k.leaderboard.board import read_placed
 from da2k.leaderboard.published import Published, PublishedRow, load_published
+from da2k.leaderboard.submissions.add import add_submission
 from da2k.leaderboard.tables import (
     as_csv,
     as_eval_results,
@@ -25,6 +27,7 @@ from da2k.leaderboard.tables import (
 from da2k.leaderboard.tables.formats import csv_text, latex, latex_text, markdown, markdown_link, markdown_text
 from da2k.leaderboard.tables.lines import lines
 from tests.leaderboard.boards import read_board, release_of, write_row
+from tests.leaderboard.submissions import check, write_maps, write_result
 
 BOARD = Path(__file__).resolve().parents[2] / "leaderboard"
 
@@ -350,6 +353,16 @@ class TestEvalResults:
             assert set(entry) == {"dataset", "value", "date", "notes"}
             assert set(entry["dataset"]) == {"id", "task_id"}
 
+    def test_a_row_that_was_added_has_no_date(self, make_benchmark, tmp_path):
+        hub = pytest.importorskip("huggingface_hub._eval_results", reason="needs huggingface_hub")
+        root = make_benchmark()
+        for submission in (write_maps(tmp_path / "maps", root), write_result(tmp_path / "results", root)):
+            added = add_submission(check(submission, root), tmp_path / f"board of {submission.name}")
+            content = yaml.safe_load(as_eval_results(read_placed(added), "someone/bench"))
+            for entry in content:
+                assert set(entry) == {"dataset", "value", "notes"}
+            assert hub.eval_result_entries_to_yaml(hub.parse_eval_result_entries(content)) == content
+
     def test_a_benchmark_that_is_not_on_the_hub_says_so(self, tmp_path):
         text = as_eval_results(write_row(tmp_path, "net", "cw", benchmark="my bench: x"), hub_dataset("my bench: x"))
         assert text.startswith("# dataset.id")
@@ -392,5 +405,5 @@ class TestWriteTables:
         texts = {file.name: file.read_text() for file in write_tables(da2k, published, tmp_path / "more")}
         read = list(csv.DictReader(io.StringIO(texts["leaderboard.csv"])))
         assert [row["section"] for row in read].count("paper") == 11
-        assert [row["section"] for row in read].count("third party") == 15
-        assert texts["leaderboard.md"].count("## Published") == 4
+        assert [row["section"] for row in read].count("third party") == 18
+        assert texts["leaderboard.md"].count("## Published") == 5

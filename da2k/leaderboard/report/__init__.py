@@ -16,7 +16,9 @@ PHOTOS = 60
 PAGE_LIMIT = 10_000_000
 """A page has fewer bytes."""
 
-_BEGIN = b"<!doctype html>"
+_MARK = b'<meta name="generator" content="da2k report">'
+"""Stands in the head of every report, behind the style that all pages share."""
+_HEAD_BYTES = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ def write_report(
 
     Args:
         result: a result file, on pairs or on measured depth, with its rows beside it.
-        out: the page. It may replace an earlier one, and nothing else.
+        out: the page. It may replace an earlier report, known by the mark in its head, and nothing else.
         benchmark: of a result on pairs: its benchmark, by name or folder. Its wrong pairs are then drawn on the
             photographs, and it is compared with the baselines.
         root: where the named benchmark lies; of a result on measured depth, the folder of the frames: if the model is
@@ -88,13 +90,13 @@ def _require_free(out: Path) -> None:
         raise BadInput(f"{out}: is a folder; --out names the page, such as report.html")
     try:
         with out.open("rb") as file:
-            begin = file.read(len(_BEGIN))
+            head = file.read(_HEAD_BYTES)
     except FileNotFoundError:
         return
     except OSError as e:
         raise BadInput(f"{out}: {e.strerror or e}") from None
-    if begin != _BEGIN:
-        raise BadInput(f"{out}: is there already and is no page; choose another --out")
+    if _MARK not in head.partition(b"</head>")[0]:
+        raise BadInput(f"{out}: is there already and is no report of da2k; choose another --out")
 
 
 def _require_unused(result: Path, sort: str, options: Mapping[str, object]) -> None:

@@ -30,7 +30,8 @@ def about(result: Result | DenseResult) -> list[tuple[str, str]]:
         ("Device", None if run.device == "none" else f"{run.device}, {run.dtype}"),
         ("Seed", run.seed),
         ("Started", run.started),
-        ("Time", f"{run.seconds:.1f} s" + (f", {run.images_per_second:.1f} images/s" if run.images_per_second else "")),
+        ("Time", f"{run.seconds:.1f} s" if run.seconds else None),
+        ("Speed", f"{run.images_per_second:.1f} images/s" if run.images_per_second else None),
         ("Python", run.python),
         ("Packages", ", ".join(f"{name} {version}" for name, version in run.packages.items())),
     ]

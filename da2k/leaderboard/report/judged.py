@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from da2k.datasets.da2k import Benchmark
 from da2k.depth import DepthKind
 from da2k.errors import BadInput
 from da2k.evaluation.rows import COLUMNS, read_checked_rows
-from da2k.metrics.ordering import Outcome, order_outcomes
+from da2k.metrics.ordering import Outcome
 from da2k.results import Result
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def read_judged(result: Result, path: Path) -> JudgedPairs:
     rows = read_checked_rows(result, path)
     _require_types(rows, path)
     kinds = {str(kind) for kind in rows["kind"].dropna()}
-    judged = JudgedPairs(
+    return JudgedPairs(
         pair=_text(rows, "pair"),
         image=_text(rows, "image"),
         scenario=_text(rows, "scenario"),
@@ -74,8 +74,6 @@ def read_judged(result: Result, path: Path) -> JudgedPairs:
         outcome=_text(rows, "outcome"),
         kind=DepthKind.parse(min(kinds), f"{path}: its rows: ") if len(kinds) == 1 else None,
     )
-    _require_outcomes(judged, rows["kind"], path)
-    return judged
 
 
 def require_benchmark(judged: JudgedPairs, result: Result, benchmark: Benchmark, path: Path) -> None:
@@ -110,22 +108,3 @@ def _require_types(rows: "pd.DataFrame", path: Path) -> None:
 
 def _text(rows: "pd.DataFrame", name: str) -> NDArray[np.object_]:
     return np.array([str(text) for text in rows[name]], dtype=object)
-
-
-def _require_outcomes(judged: JudgedPairs, kinds: "pd.Series[Any]", path: Path) -> None:
-    """Check that each outcome follows from the two values."""
-    known = kinds.notna().to_numpy()
-    missing = (judged.outcome == Outcome.MISSING) & ~known
-    expected = np.where(missing, str(Outcome.MISSING), str(Outcome.INVALID)).astype(object)
-    for kind in sorted({str(kind) for kind in kinds.dropna()}):
-        here = (kinds == kind).fillna(value=False).to_numpy(bool)
-        parsed = DepthKind.parse(kind, f"{path}: its rows: ")
-        found = order_outcomes(judged.value_closer[here], judged.value_farther[here], parsed)
-        expected[here] = [str(outcome) for outcome in found]
-    wrong = np.flatnonzero(expected != judged.outcome)
-    if len(wrong):
-        at = int(wrong[0])
-        raise BadInput(
-            f"{path}: its rows say {judged.outcome[at]} of pair {judged.pair[at]!r}, and the values there say "
-            f"{expected[at]}; evaluate the model again"
-        )

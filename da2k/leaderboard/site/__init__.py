@@ -9,15 +9,17 @@ from pathlib import Path
 from da2k.errors import BadInput
 from da2k.files import write_text
 from da2k.leaderboard.board import Release, read_board
-from da2k.leaderboard.paired import read_answers
+from da2k.leaderboard.paired import answers_of
 from da2k.leaderboard.published import Published, load_published
+from da2k.leaderboard.site.alike import warnings_of
 from da2k.leaderboard.site.index_page import index_page
 from da2k.leaderboard.site.model_page import model_pages
 from da2k.leaderboard.site.published_page import published_page
+from da2k.leaderboard.site.row_files import copy_rows
 from da2k.leaderboard.site.scenario_page import scenario_pages
 from da2k.leaderboard.site.standing import Standing, stand
 from da2k.leaderboard.tables import write_tables
-from da2k.leaderboard.text import slug
+from da2k.leaderboard.text import shown, slug
 
 MARK = "ABOUT.md"
 _FIRST = "# Made by `da2k leaderboard build`"
@@ -26,8 +28,8 @@ ABOUT = f"""{_FIRST}
 The next build with the same `--out` replaces this whole folder; keep nothing of your own here.
 
 - `index.html`: open it in a browser; nothing else is needed
-- `data/`: the table for other programs
 """
+_ABOUT_DATA = "- `data/`: the table for other programs, and under `rows/` each row with its per-pair rows\n"
 
 
 @dataclass(frozen=True)
@@ -45,21 +47,24 @@ class SiteReport:
     warnings: tuple[str, ...]
 
 
-def build_site(board: Path, out: Path, progress: Callable[[int, int], None] | None = None) -> SiteReport:
+def build_site(
+    board: Path, out: Path, progress: Callable[[int, int], None] | None = None, first: str | None = None
+) -> SiteReport:
     """Make the site of a board; the same board gives the same bytes.
 
     Args:
         board: holds `results/` and `published.yaml`.
         out: folder of the site. What an earlier build left there is replaced, in one move when all is made.
         progress: called with (releases done, releases in all).
+        first: revision, or begin of the digest, of the release on the first page; None for the one with most rows.
 
     Raises:
         BadInput: a row does not follow from its per-pair rows, `published.yaml` is not as it has to be, or `out` holds
-            something else than a site, or holds the board.
+            something else than a site, or holds the board; or `first` names no release, or several.
     """
     out = out.resolve()
     _require_ours(out, board.resolve())
-    releases, published = read_board(board), load_published(board)
+    releases, published = _ordered(read_board(board), first), load_published(board)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         made = Path(tempfile.mkdtemp(prefix=".da2k.", suffix=".tmp", dir=out.parent))
@@ -82,7 +87,7 @@ def _build(
 ) -> int:
     standings = []
     for i, release in enumerate(releases):
-        answers = read_answers(release)
+        answers = answers_of(release)
         place = "" if i == 0 else f"releases/{_address(release)}/"
         standing = stand(release, answers, place)
         standings.append(standing)
@@ -92,7 +97,8 @@ def _build(
     pages = dict(_pages(standings, published, folder))
     for name, text in pages.items():
         write_text(folder / name, text)
-    write_text(folder / MARK, ABOUT)
+    copy_rows(releases, folder)
+    write_text(folder / MARK, ABOUT + (_ABOUT_DATA if releases else ""))
     return len(pages)
 
 
@@ -119,6 +125,20 @@ def _downloads(data: Path) -> Mapping[str, str]:
     }
 
 
+def _ordered(releases: list[Release], first: str | None) -> list[Release]:
+    """The releases, the one that `first` names before the others; of one release by two protocols, both."""
+    if first is None:
+        return releases
+    wanted = [release for release in releases if release.revision == first]
+    wanted = wanted or [release for release in releases if first and release.digest.startswith(first)]
+    held = "; ".join(f"{release.title}, digest {release.digest[:12]}" for release in releases) or "none"
+    if not wanted:
+        raise BadInput(f"release {shown(first)}: is not on the board; it holds: {held}")
+    if len({release.digest for release in wanted}) > 1:
+        raise BadInput(f"release {shown(first)}: names several; name one by its digest: {held}")
+    return [*wanted, *(release for release in releases if release not in wanted)]
+
+
 def _address(release: Release) -> str:
     """A folder name that no two releases share."""
     digests = f"{release.digest[:8]}-{release.protocol_digest[:8]}"
@@ -131,6 +151,8 @@ def _warnings(releases: list[Release], published: Published) -> Iterator[str]:
     if len(releases) > 1:
         titles = "; ".join(release.title for release in releases[1:])
         yield f"only {releases[0].title} is on the first page; other releases have pages of their own: {titles}"
+    for release in releases:
+        yield from warnings_of(release)
     unchecked = sum(not placed.row.rescored for release in releases for placed in release.rows)
     if unchecked:
         yield f"{unchecked} of the rows were handed in as results; their predictions were not scored here"

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 HIGHER = "accuracy, % (higher is better)"
+_DIGIT = 7.2
+"""Width of a digit in a figure, in pixels, with something to spare for wide fonts."""
+
+_COLUMNS = "model, by the number at its row"
 
 
 @dataclass(frozen=True)
@@ -33,39 +37,43 @@ class Estimate:
 
 
 def forest(estimates: Sequence[Estimate], title: str) -> "Markup":
-    """One line a model, in the order given: accuracy and its interval. Floors stand below a rule."""
-    width, right, row, top = 600, 128, 24, 10
-    left, rows = 12 + _longest([e.name for e in estimates]), len(estimates)
+    """One model under the other, in the order given: its name above its accuracy and interval. Floors stand below a
+    rule.
+    """
+    width, left, row, top = 460, 4, 34, 6
+    numbers = [_in_words(each) for each in estimates]
+    right = 22 + _DIGIT * max((len(number) for number in numbers), default=0)
     low = lowest([e.interval[0] for e in estimates])
     rule = next((i for i, e in enumerate(estimates) if e.floor and i), None)
-    gap = 14 if rule is not None else 0
-    bottom = top + rows * row + gap
+    gap = 12 if rule is not None else 0
+    bottom = top + len(estimates) * row + gap
 
     def x(share: float) -> float:
-        return left + (share - low) / (1 - low) * (width - left - right)
+        return left + 6 + (share - low) / (1 - low) * (width - left - 6 - right)
 
     parts: list[Markup] = []
     for tick in even_ticks(low, 1.0, 6):
         parts.append(element("line", class_="grid", x1=x(tick), x2=x(tick), y1=top, y2=bottom))
         parts.append(element("text", percent(tick, 0), class_="tick", x=x(tick), y=bottom + 16, text_anchor="middle"))
-    parts.append(
-        element("text", HIGHER, class_="axis", x=(left + width - right) / 2, y=bottom + 36, text_anchor="middle")
-    )
-    for i, each in enumerate(estimates):
-        y = top + (i + 0.5) * row + (gap if rule is not None and i >= rule else 0)
+    parts.append(element("text", HIGHER, class_="axis", x=(x(low) + x(1)) / 2, y=bottom + 36, text_anchor="middle"))
+    for i, (each, number) in enumerate(zip(estimates, numbers, strict=True)):
+        y = top + i * row + 24 + (gap if rule is not None and i >= rule else 0)
         if i == rule:
-            y_rule = y - row / 2 - gap / 2
+            y_rule = y - 24 - gap / 2
             parts.append(element("line", class_="rule", x1=0, x2=width, y1=y_rule, y2=y_rule))
         kind = "floor" if each.floor else "best" if each.best else "other"
         a, b = (x(share) for share in each.interval)
-        name = element("text", shortened(each.name), class_="name", x=left - 12, y=y + 4, text_anchor="end")
+        name = element("text", shortened(each.name, 60), class_="name small", x=left, y=y - 10)
         whisker = element("line", class_="whisker", x1=a, x2=b, y1=y, y2=y)
         ends = (element("line", class_="whisker", x1=end, x2=end, y1=y - 4, y2=y + 4) for end in (a, b))
         mark = element("path", class_="mark", d=outline(0 if not each.floor else 3, x(each.share), y, 4.5))
-        number = f"{percent(each.share)}  [{percent(each.interval[0])}, {percent(each.interval[1])}]"
         text = element("text", number, class_="number", x=width - right + 14, y=y + 4)
         parts.append(element("g", name, whisker, *ends, mark, text, class_=kind))
     return drawing(width, bottom + 44, title, "The numbers are in the table of this page.", *parts)
+
+
+def _in_words(each: Estimate) -> str:
+    return f"{percent(each.share)}  [{percent(each.interval[0])}, {percent(each.interval[1])}]"
 
 
 def matrix(
@@ -82,7 +90,7 @@ def matrix(
     n = len(names)
     cell = 38 if n <= 12 else 26
     left, top = 36 + _longest(names), 8
-    width, bottom = max(left + n * cell + 8, 560), top + n * cell
+    width, bottom = max(left + n * cell + 8, left + n * cell / 2 + 3.5 * len(_COLUMNS)), top + n * cell
     parts: list[Markup] = []
     for i, name in enumerate(names):
         y = top + i * cell
@@ -92,7 +100,8 @@ def matrix(
         column = left + (i + 0.5) * cell
         parts.append(element("text", str(i + 1), class_="tick", x=column, y=bottom + 16, text_anchor="middle"))
         for j in range(i):
-            p, points = float(p_holm[i][j]), -100 * float(difference[i][j])
+            # + 0.0: a difference of nothing has no sign.
+            p, points = float(p_holm[i][j]), round(-100 * float(difference[i][j]), 1) + 0.0
             told = element("title", f"{names[j]} less {name}: {points:+.1f} points, p = {p:.2g}")
             level = evidence(p)
             square = element(
@@ -105,8 +114,7 @@ def matrix(
                 inside.append(element("text", text, class_="points", x=middle, y=line, text_anchor="middle"))
             parts.append(element("g", *inside, class_=f"p{level}"))
         parts.append(element("circle", class_="self", cx=column, cy=y + cell / 2, r=2))
-    axis = "model, by the number at its row"
-    parts.append(element("text", axis, class_="axis", x=left + n * cell / 2, y=bottom + 36, text_anchor="middle"))
+    parts.append(element("text", _COLUMNS, class_="axis", x=left + n * cell / 2, y=bottom + 36, text_anchor="middle"))
     numbers = "The list below the figure says it in words."
     return drawing(width, bottom + 44, title, numbers, *parts)
 

@@ -25,6 +25,8 @@ from da2k.leaderboard.site.views import (
 if TYPE_CHECKING:
     from markupsafe import Markup
 
+FEWEST = 3
+"""Models that a plot of accuracy against something needs."""
 MATRIX = 20
 """How many models the matrix shows at most; each model's page says what it cannot be told apart from."""
 
@@ -33,7 +35,7 @@ def index_page(
     standing: Standing | None, standings: Sequence[Standing], published: Published, downloads: Mapping[str, str]
 ) -> str:
     """The index of a release; of published numbers alone where nothing was measured."""
-    shown: dict[str, Any] = {"release": None, "figures": None, "root": "", "others": []}
+    shown: dict[str, Any] = {"release": None, "figures": None, "root": "", "others": [], "beaten_by": None}
     if standing is not None:
         release, models = standing.release, standing.models
         present = {line.size for line in models}
@@ -44,6 +46,7 @@ def index_page(
             "models": models,
             "floors": standing.floors,
             "axis": standing.axis,
+            "beaten_by": _beaten_by(standing),
             "kinds": sorted({line.kind for line in models}),
             "licences": sorted({line.licence for line in models}),
             "sizes": [(k, text) for k, text, _ in SIZES if k in present]
@@ -72,6 +75,14 @@ def index_page(
     )
 
 
+def _beaten_by(standing: Standing) -> Line | None:
+    """The best floor, where no model is more accurate."""
+    if not standing.models:
+        return None
+    floor = max(standing.floors, key=lambda line: line.share)
+    return floor if floor.share >= max(line.share for line in standing.models) else None
+
+
 def _figures(standing: Standing) -> dict[str, Any] | None:
     models = standing.models
     if not models:
@@ -84,9 +95,12 @@ def _figures(standing: Standing) -> dict[str, Any] | None:
         "matrix": _matrix(standing, first) if first > 1 else None,
         "matrix_of": first,
         "comparisons": _comparisons(standing, first),
-        "size": against(sizes, PARAMETERS, "Accuracy against parameters") if sizes else None,
+        "size": against(sizes, PARAMETERS, "Accuracy against parameters") if len(sizes) >= FEWEST else None,
+        "size_of": len(sizes),
         "size_left": len(models) - len(sizes),
-        "speed": against(speeds, SPEED, "Accuracy against speed") if speeds else None,
+        "speed": against(speeds, SPEED, "Accuracy against speed") if len(speeds) >= FEWEST else None,
+        "speed_of": len(speeds),
+        "fewest": FEWEST,
         "speed_left": len(models) - len(speeds),
     }
 

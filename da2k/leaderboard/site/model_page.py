@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from typing import Any
+from urllib.parse import quote
 
 import da2k
 from da2k.leaderboard.pages import bounded, count, page, words
 from da2k.leaderboard.ranking import ALPHA
 from da2k.leaderboard.rows import Row
 from da2k.leaderboard.site.figures import lowest
+from da2k.leaderboard.site.row_files import ROWS, files
 from da2k.leaderboard.site.standing import Standing
 from da2k.leaderboard.site.views import UNSTATED, Axis, Line
 
@@ -56,6 +58,7 @@ def _standing(standing: Standing, line: Line) -> dict[str, Any]:
         "protocol": bounded(standing.release.protocol),
         "entry": f"../{standing.place}data/eval_results/{line.page}.yaml",
         "address": f"../{standing.place}index.html",
+        "files": [(f"../{ROWS}/{quote(f'{line.page}/{name}', safe='/@+')}", what) for name, what in files(line.placed)],
         "line": line,
         "counts": result.counts,
         "macro": result.accuracy.macro,

@@ -60,7 +60,7 @@ SPEED = Across("images per second, log scale (more is faster)", (), more_is_bett
 
 def against(spots: Sequence[Spot], across: Across, title: str) -> "Markup":
     """Accuracy over something on a log axis; the dashed line joins what nothing beats on both axes."""
-    width, height, left, right, top, bottom = 560, 400, 46, 18, 34, 52
+    width, height, left, right, top, bottom = 500, 370, 46, 18, 34, 52
     low, xs = lowest([s.interval[0] for s in spots]), [s.x for s in spots]
     x_low, x_high = min(xs) / 1.6, max(xs) * 1.6
     if x_high / x_low < 12:  # a decade at least, or ticks are rare

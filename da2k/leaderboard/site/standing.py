@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from da2k.leaderboard.board import Release
 from da2k.leaderboard.paired import Answers
 from da2k.leaderboard.ranking import Pairwise, floors, pairwise, rank
+from da2k.leaderboard.site.alike import same_answers
 from da2k.leaderboard.site.views import Axis, Line, axis_of, floor_lines, ranked_lines
 from da2k.leaderboard.text import slug
 
@@ -43,17 +44,23 @@ class Standing:
 def stand(release: Release, answers: Answers, place: str) -> Standing:
     """Rank a release and lay out its lines."""
     axis = axis_of([release])
-    models = _told_apart(ranked_lines(rank(release, answers), axis))
+    alike = same_answers(release)
+    models = _told_apart(_marked(ranked_lines(rank(release, answers), release.scenarios, axis), alike))
     return Standing(
         release=release,
         place=place,
         axis=axis,
         models=models,
-        floors=_told_apart(floor_lines(floors(release), release, axis)),
+        floors=_told_apart(_marked(floor_lines(floors(release), release, axis), alike)),
         compared=pairwise(release, answers),
         names={str(line.page): line.name for line in models},
         pages=_page_names(release.scenarios),
     )
+
+
+def _marked(lines: Sequence[Line], alike: Mapping[str, tuple[str, ...]]) -> list[Line]:
+    """The lines, with the names of others that answered every pair as they did."""
+    return [replace(line, alike=alike.get(str(line.page), ())) for line in lines]
 
 
 def _told_apart(lines: Sequence[Line]) -> tuple[Line, ...]:

@@ -25,15 +25,28 @@ SIZES = (
 )
 """Classes of size, by number of parameters; the upper end belongs to a class."""
 UNSTATED = "not stated"
+_NARROWEST = 0.2
+"""Share of the bars' axis that models keep at least; baselines that would take more are said to lie below it."""
+_SLOWEST, _FASTEST = 1e-6, 1e6
+"""Images per second that a figure draws; no machine is slower or faster."""
 
 
 @dataclass(frozen=True)
 class Bar:
-    """Where an interval stands on its axis, in percent of the axis' length."""
+    """Where an interval stands on its axis, in percent of the axis' length.
+
+    Attributes:
+        left, width: of the interval.
+        at: of the accuracy.
+        below: where the axis begins, in [0, 1], if the accuracy lies below that and is not drawn; None if it is.
+        cut: whether the interval goes on below the axis.
+    """
 
     left: float
     width: float
     at: float
+    below: float | None = None
+    cut: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,10 +66,12 @@ class Line:
         page: its page's file name without ending; None if it has none.
         rank: shared by what cannot be told apart; None for floors.
         share, interval, bar: overall accuracy.
+        macro: mean of the scenarios' accuracies; None where it is not known.
         cells: by scenario; None where a number is not known.
         placed: the row on the board; None for what has none.
         note: one line more.
         unanswered: pairs for which there is no prediction, or none that is finite.
+        alike: names of other models that became right, wrong, tied, … on exactly the same pairs.
         published: where the number was read; None if it was measured.
     """
 
@@ -70,6 +85,8 @@ class Line:
     placed: Placed | None = None
     note: str | None = None
     unanswered: int = 0
+    macro: float | None = None
+    alike: tuple[str, ...] = ()
     published: "PublishedRow | None" = None
 
     @property
@@ -97,7 +114,8 @@ class Line:
     @property
     def device(self) -> str:
         """What its speed was measured on."""
-        return bounded(self.placed.row.result.run.device, 40) if self.placed else ""
+        device = self.placed.row.result.run.device if self.placed else ""
+        return "device not stated" if device in ("", "none") else bounded(device, 40)
 
     @property
     def speed(self) -> float | None:
@@ -107,14 +125,26 @@ class Line:
 
 @dataclass(frozen=True)
 class Axis:
-    """The common axis of a page's bars and of its heat map: from `low` to 1."""
+    """Axes from a low to 1.
+
+    Attributes:
+        low: of the colours of the heat map.
+        least: of the bars; None if it is `low`.
+    """
 
     low: float
+    least: float | None = None
+
+    @property
+    def start(self) -> float:
+        """Where the bars' axis begins."""
+        return self.low if self.least is None else self.least
 
     def bar(self, share: float, interval: tuple[float, float]) -> Bar:
-        """Where an interval stands; what lies below the axis is drawn at its beginning."""
-        left, right, at = (100 * max(0.0, (v - self.low) / (1 - self.low)) for v in (*interval, share))
-        return Bar(left, max(right - left, 0.0), at)
+        """Where an interval stands, or that it lies below the axis."""
+        start = self.start
+        left, right, at = (100 * max(0.0, (v - start) / (1 - start)) for v in (*interval, share))
+        return Bar(left, max(right - left, 0.0), at, start if share < start else None, interval[0] < start)
 
     def cell(self, share: float) -> Cell:
         """A square of the heat map."""
@@ -123,11 +153,17 @@ class Axis:
 
 
 def axis_of(releases: Iterable[Release]) -> Axis:
-    """An axis on which every model that is no baseline has its place, overall and by scenario."""
+    """Axes on which every row has its place, baselines too where they do not press the models into the last fifth.
+
+    The colours are for the models alone, overall and by scenario.
+    """
     results = [placed.row.result for release in releases for placed in release.rows]
     models = [result for result in results if not result.model.spec.startswith("baseline:")] or results
     shares = [scenario.accuracy for result in models for scenario in result.scenarios.values()]
-    return Axis(lowest([*shares, *(result.accuracy.interval[0] for result in models)]))
+    overall = lowest([result.accuracy.interval[0] for result in models])
+    everything = lowest([result.accuracy.interval[0] for result in results])
+    least = everything if 1 - overall >= _NARROWEST * (1 - everything) else overall
+    return Axis(lowest([*shares, overall]), least)
 
 
 def published_axis(rows: "Iterable[PublishedRow]") -> Axis:
@@ -136,9 +172,10 @@ def published_axis(rows: "Iterable[PublishedRow]") -> Axis:
     return Axis(lowest(shares))
 
 
-def ranked_lines(ranked: "Iterable[Ranked]", axis: Axis) -> list[Line]:
-    """The lines of models, best first."""
-    return [_measured(each.placed, each.rank, axis) for each in ranked]
+def ranked_lines(ranked: "Iterable[Ranked]", scenarios: Iterable[str], axis: Axis) -> list[Line]:
+    """The lines of models, best first; their cells are in the order of `scenarios`."""
+    names = tuple(scenarios)
+    return [_measured(each.placed, each.rank, names, axis) for each in ranked]
 
 
 def floor_lines(floors: "Iterable[Floor]", release: Release, axis: Axis) -> list[Line]:
@@ -146,11 +183,13 @@ def floor_lines(floors: "Iterable[Floor]", release: Release, axis: Axis) -> list
     lines = []
     for each in floors:
         if each.placed is not None:
-            lines.append(_measured(each.placed, None, axis, each.note))
+            lines.append(_measured(each.placed, None, tuple(release.scenarios), axis, each.note))
             continue
         cells = tuple(axis.cell(each.accuracy) for _ in release.scenarios)
         bar = axis.bar(each.accuracy, each.interval)
-        lines.append(Line(each.name, None, None, each.accuracy, each.interval, bar, cells, note=each.note))
+        lines.append(
+            Line(each.name, None, None, each.accuracy, each.interval, bar, cells, note=each.note, macro=each.accuracy)
+        )
     return lines
 
 
@@ -180,11 +219,12 @@ def size_spots(models: Iterable[Line]) -> list[Spot]:
 
 
 def speed_spots(models: Iterable[Line]) -> list[Spot]:
-    """Models whose speed is known, by the device it was measured on."""
-    return [Spot(m.name, m.speed, m.share, m.interval, m.device) for m in models if m.speed]
+    """Models whose speed is known and can be, by the device it was measured on."""
+    spots = (Spot(m.name, m.speed, m.share, m.interval, m.device) for m in models if m.speed)
+    return [spot for spot in spots if _SLOWEST < spot.x < _FASTEST]
 
 
-def _measured(placed: Placed, rank: int | None, axis: Axis, note: str | None = None) -> Line:
+def _measured(placed: Placed, rank: int | None, scenarios: Sequence[str], axis: Axis, note: str | None = None) -> Line:
     result = placed.row.result
     accuracy = result.accuracy
     return Line(
@@ -194,8 +234,10 @@ def _measured(placed: Placed, rank: int | None, axis: Axis, note: str | None = N
         share=accuracy.micro,
         interval=accuracy.interval,
         bar=axis.bar(accuracy.micro, accuracy.interval),
-        cells=tuple(axis.cell(scenario.accuracy) for scenario in result.scenarios.values()),
+        # By name: the files of rows may list their scenarios in any order.
+        cells=tuple(axis.cell(result.scenarios[name].accuracy) for name in scenarios),
         placed=placed,
         note=note or placed.row.note,
         unanswered=result.counts.invalid + result.counts.missing,
+        macro=accuracy.macro,
     )

@@ -1,13 +1,14 @@
 """A checked submission becomes a row of the board; a row that is there is never overwritten."""
 
+import os
 from pathlib import Path
 
 from da2k.datasets.disk import locked, no_empty_folders
 from da2k.errors import BadInput
 from da2k.files import write_atomically, write_text
-from da2k.leaderboard.board import RESULTS, read_row
-from da2k.leaderboard.rows import Row
+from da2k.leaderboard.board import RESULTS
 from da2k.leaderboard.submissions.check import Checked
+from da2k.leaderboard.submissions.held import what_is_there
 
 _WAIT = 60.0
 
@@ -22,11 +23,11 @@ def add_submission(checked: Checked, board: str | Path) -> Path:
         board: the folder of the board; it is made if it is not there.
 
     Returns:
-        The row's file, `results/<model>/<revision>/<benchmark>@<release>.json` in the board.
+        The row's file, `results/<model>/<revision>/<benchmark>@<release>+<protocol>.json` in the board.
 
     Raises:
         BadInput: the submission has problems; there is a row already, the message says of what; or the board cannot
-            be written to.
+            be written to, or only through a link.
     """
     row = checked.row
     if row is None or row.result.rows is None:
@@ -38,29 +39,19 @@ def add_submission(checked: Checked, board: str | Path) -> Path:
     path = folder / f"{stem}.json"
     text = row.model_dump_json(indent=1) + "\n"
     with locked(Path(board) / RESULTS, wait=_WAIT), no_empty_folders(folder):
+        _require_no_links(Path(board), folder)
         if path.exists() or path.is_symlink():
-            raise BadInput(f"{path}: {_what_is_there(path, row, text)}")
+            raise BadInput(f"{path}: {what_is_there(path, row, checked.pairs)}")
         write_atomically(folder / row.result.rows.file, lambda f: f.write(checked.pairs))
         write_text(path, text)
     return path
 
 
-def _what_is_there(path: Path, row: Row, text: str) -> str:
-    """What holds the place of a row, and what to do."""
-    try:
-        if path.read_bytes() == text.encode():
-            return "this very submission is on the board already; nothing is to be done"
-        held = read_row(path)
-    except (BadInput, OSError):
-        return "is there already and is no row; look at it, then move it away"
-    ours, theirs = row.result, held.result
-    if theirs.model.name != ours.model.name:
-        return f'is the place of "{theirs.model.name}" too; choose a name that differs in its letters and digits'
-    if theirs.benchmark.digest != ours.benchmark.digest:
-        return "holds a row on other labels of the same name and revision; give the release its own revision"
-    scored = f"{theirs.counts.correct} of {theirs.counts.total} correct"
-    revision = f"revision {theirs.model.revision}" if theirs.model.revision else "no revision"
-    return (
-        f'holds another row of "{theirs.model.name}", {revision}, {scored} (this one: {ours.counts.correct}); '
-        "a row is never overwritten: hand other weights in with a revision of their own, or remove the row first"
-    )
+def _require_no_links(board: Path, folder: Path) -> None:
+    """Check that what is written into the folder stays in the board, where its path says.
+
+    Raises:
+        BadInput: the folder, or one above it in the board, is a link.
+    """
+    if Path(os.path.realpath(folder)) != Path(os.path.realpath(board)) / folder.relative_to(board):
+        raise BadInput(f"{folder}: is a link, or lies behind one; put a folder there: a board is written to in itself")

@@ -1,6 +1,5 @@
 """Is a submission fit for the board? Everything that is not is told at once."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,9 +9,11 @@ from pydantic import ValidationError
 from da2k.datasets.da2k import Benchmark
 from da2k.evaluation.evaluate import Progress
 from da2k.leaderboard.rows import ROW_VERSION, Row
+from da2k.leaderboard.submissions.causes import failure_problems
 from da2k.leaderboard.submissions.handed_result import check_result
 from da2k.leaderboard.submissions.keeping import kept_result, kept_rows, rows_name
-from da2k.leaderboard.submissions.maps import read_submitted_declaration, score_maps, stray_files
+from da2k.leaderboard.submissions.layout import misplaced_maps, misplaced_problems, stray_files
+from da2k.leaderboard.submissions.maps import absent_maps, read_submitted_declaration, score_maps
 from da2k.leaderboard.submissions.opening import Submission, open_submission
 from da2k.leaderboard.submissions.problems import Problem, capped, field_problems, text_problems
 from da2k.leaderboard.text import Name, Note, WebAddress
@@ -53,15 +54,17 @@ def check_submission(
     """Check a submission, and score its predictions.
 
     Predictions are scored here. A result cannot be: its rows are held against the labels, each outcome against its
-    two values, and every count and share against the rows. An image without a map, or with one that cannot be judged,
-    counts as not correct either way; as it is mostly a mistake of the submitter, it is a problem unless failures are
-    allowed. A text is refused if it is hidden, too long or turns the reading direction; `<script>` is a name like any
-    other, as pages escape all names. An address must be of the web.
+    two values, and every count and share against the rows. So is the result in a row of a board, which anyone may
+    check where it lies; what it says of having been scored cannot be. An image without a map, or with one that cannot
+    be judged, counts as not correct either way; as it is mostly a mistake of the submitter, it is a problem unless
+    failures are allowed. Maps are not judged if no `predictions.yaml` tells how to read them. A text is refused if it
+    is hidden, too long or turns the reading direction; `<script>` is a name like any other, as pages escape all names.
+    An address must be of the web.
 
     Args:
-        path: a folder of predictions, a zip of one, or a result file with its rows beside it.
+        path: a folder of predictions, a zip of one, or a result file or a row of a board with its rows beside it.
         benchmark: the release that the board is of, whole.
-        licence, url: of the weights and of the model's page; by default as `predictions.yaml` has them.
+        licence, url: of the weights and of the model's page; by default as `predictions.yaml`, or the row, has them.
         note: one line.
         allow_failures: take a submission in which images are missing or cannot be judged.
         protocol: the rules.
@@ -85,13 +88,14 @@ def check_submission(
             result, pairs, found = _scored(submission, benchmark, rules, told, allow_failures, progress)
             problems += found
         elif submission.result is not None:
-            result, rows, found = check_result(submission.result, benchmark, rules)
-            problems += found
-            if result is not None and not allow_failures:
-                problems += _failures(result, submission.name)
-            if result is not None and not problems:
-                result = kept_result(result, benchmark, rescored=False)
-                pairs = kept_rows(result, rows)
+            handed = check_result(submission.result, benchmark, rules)
+            problems += handed.problems
+            told = {name: told[name] or handed.told.get(name) for name in told}
+            if handed.result is not None and not allow_failures:
+                problems += failure_problems(handed.result.failures, len(benchmark.images), submission.name)
+            if handed.result is not None and not problems:
+                result = kept_result(handed.result, benchmark, rescored=False)
+                pairs = kept_rows(result, handed.rows)
     if problems or result is None:
         return Checked(submission.name, tuple(problems))
     return _as_row(submission, result, pairs, told)
@@ -107,20 +111,25 @@ def _scored(
 ) -> tuple[Result | None, bytes, list[Problem]]:
     """The maps' result and rows; what `predictions.yaml` tells of the weights is added to what was told."""
     declaration, stand_in, problems = read_submitted_declaration(submission)
-    problems += capped(stray_files(submission, benchmark), submission.name, "files that do not belong here")
-    result, pairs = score_maps(submission, stand_in, benchmark, rules.name, progress)
+    misplaced = misplaced_maps(submission, benchmark)
+    problems += misplaced_problems(misplaced, benchmark, submission.name)
+    strays = stray_files(submission, benchmark, misplaced)
+    problems += capped(strays, submission.name, "files that do not belong here")
+    result, pairs = None, b""
+    if stand_in is None:
+        failures = absent_maps(submission, benchmark)
+    else:
+        result, pairs = score_maps(submission, stand_in, benchmark, rules.name, progress)
+        failures = result.failures
     if not allow_failures:
-        problems += _failures(result, submission.name)
-    if declaration is None:
+        elsewhere = set(misplaced.values())
+        failures = [each for each in failures if each.image not in elsewhere]
+        problems += failure_problems(failures, len(benchmark.images), submission.name)
+    if declaration is None or result is None:
         return None, b"", problems
     for name in ("licence", "url"):
         told[name] = told[name] or getattr(declaration, name)
     return kept_result(result, benchmark, rescored=True), pairs, problems
-
-
-def _failures(result: Result, file: str) -> Iterator[Problem]:
-    todo = "make its map anew; or hand it in with --allow-failures, and its pairs count as not correct"
-    return capped((Problem(each.image, "", each.reason, todo) for each in result.failures), file, "images that failed")
 
 
 def _as_row(submission: Submission, result: Result, pairs: bytes, told: dict[str, Any]) -> Checked:

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,11 +11,13 @@ from pydantic import BaseModel, ValidationError
 
 from da2k.datasets.da2k import Benchmark
 from da2k.errors import BadInput
+from da2k.leaderboard.rows import Row
+from da2k.leaderboard.submissions.handed_row import below_result, is_row, place_problems
 from da2k.leaderboard.submissions.maps import MOST_PARAMETERS
 from da2k.leaderboard.submissions.pair_rows import count_problems, read_pair_rows, row_problems
-from da2k.leaderboard.submissions.problems import Problem, capped, field_problems, shown, text_problems
+from da2k.leaderboard.submissions.problems import Problem, capped, field_problems, text_problems
 from da2k.leaderboard.submissions.rows_reader import AGAIN, RowList
-from da2k.leaderboard.text import Name, Note, unseen
+from da2k.leaderboard.text import LINE_LENGTH, Name, Note, shown, unseen
 from da2k.metrics.intervals import wilson
 from da2k.metrics.ordering import accuracy
 from da2k.protocols import OrderingProtocol
@@ -22,40 +25,63 @@ from da2k.results import Accuracy, Counts, ModelRecord, Result, Rows, Scenario
 
 RESULT_BYTES = 1 << 22
 """The largest result file; that of a model which failed on every image of DA-2K has 0.3 MB."""
-_LONGEST = 1000
+SLOWEST, FASTEST = 1e-6, 1e6
+"""Images per second: from two weeks for one image to more than any memory hands over."""
 
 RecordT = TypeVar("RecordT", bound=BaseModel)
 
 
-def check_result(
-    file: Path, benchmark: Benchmark, rules: OrderingProtocol
-) -> tuple[Result | None, RowList, list[Problem]]:
-    """The result and its rows, and everything that is wrong with them.
+@dataclass(frozen=True)
+class Handed:
+    """What stands in a file that was handed in.
 
-    Returns:
-        The result, None if it is not one; its rows; the problems.
+    Attributes:
+        result: None if there is none, or none that is sound in itself.
+        rows: its rows.
+        problems: everything that is wrong.
+        told: `licence`, `url` and `note`, where the file is a row of a board.
+    """
+
+    result: Result | None
+    rows: RowList
+    problems: list[Problem]
+    told: Mapping[str, str | None]
+
+
+def check_result(file: Path, benchmark: Benchmark, rules: OrderingProtocol) -> Handed:
+    """A result, or a row of a board with the result in it, and everything that is wrong with it.
 
     Raises:
         BadInput: the file cannot be read.
     """
     text, content, problems = _content(file)
     if content is None:
-        return None, [], problems
-    result = None
+        return Handed(None, [], problems, {})
+    record = Row if is_row(content) else Result
+    inner = _mapping(content["result"]) if record is Row else content
+    if "metrics" in inner:
+        what = "is a result against measured depth, and the leaderboard is of pairs of points"
+        todo = "hand in a result of da2k evaluate on the benchmark"
+        return Handed(None, [], [Problem(file.name, "", what, todo)], {})
+    read, whole = None, []
     try:
-        result = Result.model_validate_json(text)
+        read = record.model_validate_json(text)
     except ValidationError as e:
-        found = list(field_problems(e, Result, file.name))
+        found = list(field_problems(e, record, file.name))
         problems += capped((problem for problem in found if problem.field), file.name, "fields that are wrong")
         whole = [problem for problem in found if not problem.field]
-    else:
-        whole = []
-    contradictions = [*_contradictions(content, rules, file.name), *_of_another_release(content, benchmark, file.name)]
-    problems += contradictions or whole
-    problems += _protocol_problems(content, rules, file.name)
-    problems += capped(_texts(content, file.name), file.name, "texts that are refused")
-    rows, row_faults = _rows(content, file, benchmark)
-    return result, rows, problems + row_faults
+    contradictions = [*_contradictions(inner, rules, file.name), *_of_another_release(inner, benchmark, file.name)]
+    texts = list(capped(_texts(inner, file.name), file.name, "texts that are refused"))
+    rows, row_faults = _rows(inner, file, benchmark)
+    ours = [*contradictions, *_protocol_problems(inner, rules, file.name), *texts, *row_faults]
+    # What a record says of itself as a whole is told here by its fields, where it can be.
+    told_already = contradictions or (texts if record is Row else [])
+    problems += [] if told_already else whole
+    if isinstance(read, Row):
+        problems += place_problems(read, file)
+        told = {name: getattr(read, name) for name in ("licence", "url", "note")}
+        return Handed(read.result, rows, problems + below_result(ours, file.name), told)
+    return Handed(read, rows, problems + (below_result(ours, file.name) if record is Row else ours), {})
 
 
 def _content(file: Path) -> tuple[bytes, dict[str, Any] | None, list[Problem]]:
@@ -78,9 +104,6 @@ def _content(file: Path) -> tuple[bytes, dict[str, Any] | None, list[Problem]]:
         return text, None, [Problem(file.name, "", f"cannot be read as JSON ({e})", AGAIN)]
     if not isinstance(content, dict):
         return text, None, [Problem(file.name, "", "holds no fields", AGAIN)]
-    if "metrics" in content:
-        what = "is a result against measured depth, and the leaderboard is of pairs of points"
-        return text, None, [Problem(file.name, "", what, "hand in a result of da2k evaluate on the benchmark")]
     faults = (Problem(file.name, key, "stands twice in one object", "keep one") for key in twice)
     return text, content, list(capped(faults, file.name, "repeated fields"))
 
@@ -160,12 +183,16 @@ def _texts(content: Mapping[str, Any], file: str) -> Iterator[Problem]:
         yield Problem(file, "model.name", "begins with baseline:, which names the floors", "choose another")
     if isinstance(model.get("parameters"), int) and model["parameters"] > MOST_PARAMETERS:
         yield Problem(file, "model.parameters", "no network has so many", "give the number of its weights")
+    speed = _mapping(content.get("run")).get("images_per_second")
+    if isinstance(speed, int | float) and not SLOWEST <= speed <= FASTEST:
+        what = f"is {shown(repr(speed), 30)}, and no device is so {'slow' if speed < SLOWEST else 'fast'}"
+        yield Problem(file, "run.images_per_second", what, "give what da2k evaluate measured, or null")
     for field, text in _strings(content):
         if field not in (*named, "model.preprocessing"):
             if hidden := unseen(text):
                 yield Problem(file, field, f"holds the character {hidden}, which cannot be seen", "leave it out")
-            elif len(text) > _LONGEST:
-                yield Problem(file, field, f"has {len(text):,} characters, {_LONGEST:,} at most", "shorten it")
+            elif len(text) > LINE_LENGTH:
+                yield Problem(file, field, f"has {len(text):,} characters, {LINE_LENGTH:,} at most", "shorten it")
 
 
 def _strings(content: object) -> Iterator[tuple[str, str]]:

@@ -10,11 +10,20 @@ import da2k
 from da2k.datasets.da2k import Benchmark
 from da2k.evaluation.rows import COLUMNS
 from da2k.evaluation.saving import save_result
-from da2k.leaderboard.submissions.problems import shown
-from da2k.results import Result, Run
+from da2k.leaderboard.text import LINE_LENGTH, shown
+from da2k.results import Failure, Result, Run
 
-_LONGEST = 1000
-_PATH = re.compile(r"(?<![\w/.~-])(?:~[\w.-]*|[A-Za-z]:)?(?:[/\\][^\s/\\\"',;()<>|:]+)+")
+_ENDINGS = "npy|npz|pfm|png|jpe?g|tiff?|exr|pth?|bin|safetensors|onnx|tflite|json|ya?ml|parquet|zip|txt"
+_SCHEME = r"file:[/\\]*(?:localhost/)?(?:[a-z]:[/\\]+)?"
+_BEGIN = rf"(?<![\w/\\.~-])(?:{_SCHEME}|[a-z]:[/\\]+|~[\w.-]*[/\\]+|\.{{1,2}}[/\\]+|\\{{1,2}}|(?<!:)/{{2,}}|/)"
+# Names of folders may hold blanks. A file's ending before a blank ends a path, so that not all that follows goes too.
+_FOLDER = rf"""[^\s/\\":;<>|](?:(?!\.(?:{_ENDINGS})\s)[^/\\":;<>|])*[/\\]+"""
+_HOME = r"""(?:(?<=[/\\]home[/\\])|(?<=[/\\]users[/\\]))[^/\\"'(),:;<>|]*"""
+_FILE = r"""[^\s/\\"'(),:;<>|]+"""
+_PATH = re.compile(rf"{_BEGIN}(?:(?:{_FOLDER})+(?:{_HOME}|{_FILE})?|{_FILE})", re.IGNORECASE)
+_PATH_BEGINS = re.compile(rf"{_BEGIN}(?=[^\s/\\])", re.IGNORECASE)
+_HOMES = ("home", "users")
+"""The folders whose folders are called as people are."""
 
 
 def kept_result(result: Result, benchmark: Benchmark, *, rescored: bool) -> Result:
@@ -41,7 +50,7 @@ def kept_result(result: Result, benchmark: Benchmark, *, rescored: bool) -> Resu
     named = {"name": benchmark.name, "revision": benchmark.revision}
     options = {key: _without_place(value) for key, value in sorted(result.model.options.items())}
     model = {"spec": _without_place(result.model.spec), "options": options}
-    failures = [each.model_copy(update={"reason": without_paths(each.reason)}) for each in result.failures]
+    failures = [each.model_copy(update={"reason": _reason(each)}) for each in result.failures]
     return result.model_copy(
         update={
             "benchmark": result.benchmark.model_copy(update=named),
@@ -69,12 +78,17 @@ def rows_name(stem: str, data: bytes) -> tuple[str, str]:
 
 
 def without_paths(text: str) -> str:
-    """The text with only the last name of each absolute path, cut to a length that a page can show.
+    """The text with only the last name of each path, cut to a length that a page can show.
+
+    A path is absolute, or begins with `~`, `./`, `../` or `file:`. Where it is not clear whether words belong to it,
+    they go: more than a path may be lost, but no name of a person's folder is kept. Other relative paths stay, as
+    images are called so.
 
     >>> without_paths("/home/ann/maps/a.npy: is damaged (see https://example.org/b)")
     'a.npy: is damaged (see https://example.org/b)'
     """
-    return shown(_PATH.sub(lambda found: _last(found[0]), text), _LONGEST)
+    # Twice: signs for hidden characters make a text longer.
+    return shown(shown(_PATH.sub(lambda found: _last(found[0]), text), LINE_LENGTH), LINE_LENGTH - 1)
 
 
 def _without_place(text: str) -> str:
@@ -87,5 +101,17 @@ def _is_place(text: str) -> bool:
     return text.startswith(("/", "~", "\\")) and not text.startswith("//")
 
 
+def _reason(failure: Failure) -> str:
+    """Why an image failed; a path to its map begins at the image's name, whatever the folders above are called."""
+    parts = (failure.image.rpartition(".")[0] or failure.image).split("/")
+    named = list(re.finditer(r"(?<=[/\\])" + r"[/\\]".join(map(re.escape, parts)), failure.reason))
+    if not named:
+        return without_paths(failure.reason)
+    begin, end = _PATH_BEGINS.search(failure.reason), named[-1].start()
+    before = failure.reason[: begin.start()] if begin and begin.start() < end else ""
+    return without_paths(before + failure.reason[end:])
+
+
 def _last(path: str) -> str:
-    return re.split(r"[/\\]", path.rstrip("/\\"))[-1]
+    *above, last = re.split(r"[/\\]+", path.rstrip("/\\"))
+    return "…" if above and above[-1].lower() in _HOMES else last

@@ -1,7 +1,7 @@
 """The maps of a submission: scored here, from the files, with everything that is wrong told at once."""
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -14,32 +14,20 @@ from da2k.datasets.benchmarks import absent_images
 from da2k.datasets.da2k import Benchmark
 from da2k.datasets.unpacking import Limits
 from da2k.depth import DepthKind
-from da2k.errors import BadInput
+from da2k.errors import BadInput, MissingPrediction
 from da2k.evaluation.evaluate import Progress, evaluate
 from da2k.images import Photo
 from da2k.leaderboard.submissions.opening import LIMITS, Submission
 from da2k.leaderboard.submissions.problems import Problem, capped, field_problems, text_problems
 from da2k.leaderboard.text import Name, Note, WebAddress
 from da2k.models.declaration import DECLARATION, Declaration
-from da2k.models.map_files import ENDINGS
 from da2k.models.predictions import PredictionsFolder
-from da2k.results import Result
+from da2k.results import Failure, Result
 
 MAP_BYTES = 1 << 28
 """The largest file of a map: 67 million float32 values, three times the largest photograph of a phone."""
 MOST_PARAMETERS = 10**14
 _DECLARATION_BYTES = 1 << 16
-_EXTRA_FILES = (
-    "readme.md",
-    "readme.txt",
-    "licence",
-    "license",
-    "licence.txt",
-    "license.txt",
-    "licence.md",
-    "license.md",
-)
-_LEFT_BY_PREDICT = ("previews/", ".predict.progress")
 
 
 class SubmittedMaps(PredictionsFolder):
@@ -64,12 +52,14 @@ class SubmittedMaps(PredictionsFolder):
         return super().prepare(photo, done)
 
 
-def read_submitted_declaration(submission: Submission) -> tuple[Declaration | None, Declaration, list[Problem]]:
+def read_submitted_declaration(
+    submission: Submission,
+) -> tuple[Declaration | None, Declaration | None, list[Problem]]:
     """`predictions.yaml`, and what is wrong with it.
 
     Returns:
         The declaration, None if it has a problem; a stand-in of those fields that are sound, with which the maps can
-        at least be read; and the problems.
+        at least be read, None if nothing tells how; and the problems.
     """
     content, problems = _declared(submission)
     sound: dict[str, Any] = {"model": "unnamed", "kind": DepthKind.AFFINE_DISPARITY}
@@ -87,6 +77,8 @@ def read_submitted_declaration(submission: Submission) -> tuple[Declaration | No
     problems += text_problems(Note, _only(told, "preprocessing"), DECLARATION)
     problems += text_problems(WebAddress, _only(told, "url"), DECLARATION)
     problems += _beyond_text(told)
+    if not content or "aspect" in wrong:
+        return None, None, problems
     return None if problems else declaration, standing, problems
 
 
@@ -116,22 +108,17 @@ def score_maps(
     return saved.model_copy(update={"failures": failures}), data
 
 
-def stray_files(submission: Submission, benchmark: Benchmark) -> Iterator[Problem]:
-    """Files that are no map of an image, nor anything else that may be there.
-
-    `README`, `LICENCE` and what `da2k predict` leaves beside maps may stay; they are not read.
-    """
-    wanted = {DECLARATION}
+def absent_maps(submission: Submission, benchmark: Benchmark) -> list[Failure]:
+    """The images whose maps are not there, or there twice, without a look into the files."""
+    assert submission.maps is not None
+    maps = PredictionsFolder(submission.maps, Declaration(model="unnamed", kind=DepthKind.AFFINE_DISPARITY))
+    found: list[Failure] = []
     for image in benchmark.images:
-        for ending in ENDINGS:
-            wanted |= {f"{image}{ending}", str(PurePosixPath(image).with_suffix(ending))}
-    for file in submission.files:
-        if file in wanted or file.startswith(_LEFT_BY_PREDICT) or file.lower() in _EXTRA_FILES:
-            continue
-        if file.endswith(ENDINGS):
-            yield Problem(file, "", f"is the map of no image of {benchmark.name}", "name maps as their images")
-        else:
-            yield Problem(file, "", "does not belong to a submission", "leave it out")
+        try:
+            maps.locate(image)
+        except (MissingPrediction, BadInput) as e:
+            found.append(Failure(image=image, reason=_without(str(e), {f"{submission.maps}/": ""})))
+    return found
 
 
 def _declared(submission: Submission) -> tuple[Mapping[str, Any], list[Problem]]:

@@ -127,7 +127,19 @@ def _folder(folder: Path, name: str) -> Submission:
         if len(files) + len(problems) > LIMITS.entries:
             problems.append(Problem(name, "", f"holds more than {LIMITS.entries:,} files", "hand in the maps alone"))
             break
+    results = [] if os.path.lexists(root / DECLARATION) else _results(files)
+    if results:
+        more = f" and {len(results) - 1} more" if len(results) > 1 else ""
+        what = f"this holds a result{more}, and no {DECLARATION}"
+        todo = f"hand in {results[0]} itself, with its rows beside it"
+        return Submission(name, problems=(Problem(name, "", what, todo),))
     return Submission(name, root, tuple(sorted(files)), None, tuple(capped(problems, name, "files that are refused")))
+
+
+def _results(files: list[str]) -> list[str]:
+    """Those files that are named as results with rows beside them are: `NAME.json` and `NAME.<digest>.parquet`."""
+    named = {file.removesuffix(".parquet").rpartition(".")[0] for file in files if file.endswith(".parquet")}
+    return sorted(file for file in files if file.endswith(".json") and file.removesuffix(".json") in named)
 
 
 def _walk(root: Path) -> Iterator[tuple[Path, tuple[str, str] | None]]:

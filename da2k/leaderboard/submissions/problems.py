@@ -7,11 +7,11 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from da2k.errors import did_you_mean
-from da2k.leaderboard.text import unseen
+from da2k.leaderboard.text import shown
 
 SHOWN = 20
 """So many problems of one sort are told one by one; the others are counted."""
-_LONGEST = 300
+_LEAVE_OUT = "leave it out"
 
 
 @dataclass(frozen=True)
@@ -39,16 +39,6 @@ class Problem:
         return f"{place}: {self.what}; {self.todo}"
 
 
-def shown(text: str, longest: int = _LONGEST) -> str:
-    """Text of a stranger as a terminal may print it: on one line, no hidden characters, not too long.
-
-    >>> shown("a\u202eb"), shown("x" * 9, longest=4)
-    ('a<U+202E>b', 'xxxx…')
-    """
-    cut = f"{text[:longest]}…" if len(text) > longest else text
-    return "".join(f"<{hidden}>" if (hidden := unseen(c)) else c for c in cut)
-
-
 def capped(problems: Iterable[Problem], file: str, sort: str) -> Iterator[Problem]:
     """The first problems of one sort, and how many more there are."""
     found = list(problems)
@@ -69,7 +59,7 @@ def field_problems(error: ValidationError, record: type[BaseModel], file: str) -
             known = did_you_mean(str(each["loc"][-1])[:100], record.model_fields) if near else ""
             yield Problem(file, field, "is an unknown field", known or "leave it out")
         elif each["type"] == "value_error":
-            yield Problem(file, field, message, "mend it")
+            yield Problem(file, field, *_remedied(message))
         else:
             yield Problem(file, field, f"{_value(each['input'])}{_lowered(message)}", "mend it")
 
@@ -82,8 +72,14 @@ def text_problems(kind: Any, texts: Mapping[str, object], file: str) -> Iterator
             if text is not None:
                 adapter.validate_python(text)
         except ValidationError as e:
-            message = e.errors()[0]["msg"].removeprefix("Value error, ")
-            yield Problem(file, field, f"{_value(text, 60)}{_lowered(message)}", "mend it")
+            what, todo = _remedied(e.errors()[0]["msg"].removeprefix("Value error, "))
+            yield Problem(file, field, f"{_value(text, 60)}{_lowered(what)}", todo)
+
+
+def _remedied(message: str) -> tuple[str, str]:
+    """What is wrong, and what to do where the message says it too."""
+    what = message.removesuffix(f"; {_LEAVE_OUT}")
+    return what, "mend it" if what == message else _LEAVE_OUT
 
 
 def _value(found: object, longest: int = 60) -> str:

@@ -36,7 +36,7 @@ def write_tables(
         release: what was measured.
         published: what others report; only what they report on this benchmark stands in its table.
         folder: is made if it is not there; files of these names are replaced.
-        answers: of `da2k.leaderboard.paired.read_answers`, where they have been read.
+        answers: of `da2k.leaderboard.paired.answers_of`, where they are at hand.
 
     Returns:
         The files.
@@ -220,7 +220,8 @@ def _eval_entry(
     commit = {"revision": revision} if revision and _COMMIT.fullmatch(revision) else {}
     about = {"id": dataset, "task_id": task} | commit
     source = {} if url is None else {"source": {"url": url}}
-    return {"dataset": about, "value": value, "date": date, **source, "notes": notes}
+    when = {"date": date} if date else {}
+    return {"dataset": about, "value": value, **when, **source, "notes": notes}
 
 
 def _better(metric: str) -> str:

@@ -57,6 +57,15 @@
       }
     });
     for (const { cell, span } of spanning) cell.colSpan = span - gone;
+    for (const head of heads) {
+      if (head.dataset.overall === undefined) continue;
+      head.querySelector(".overall")?.remove();
+      if (chosen === "") continue;
+      const word = document.createElement("span");
+      word.className = "overall";
+      word.textContent = "overall ";
+      (head.querySelector("button") ?? head).prepend(word);
+    }
   };
 
   const filter = () => {
@@ -69,7 +78,9 @@
       row.hidden = !fits;
       count += fits;
     }
-    shown.textContent = count === rows.length ? `${count} models` : `${count} of ${rows.length} models`;
+    const models = rows.length === 1 ? "model" : "models";
+    shown.textContent = count === rows.length ? `${count} ${models}` : `${count} of ${rows.length} ${models}`;
+    if (wanted.scenario !== "") shown.textContent += ", by one scenario; rank, accuracy and interval are those of all pairs";
   };
 
   const scenarios = filters.elements.scenario;
