@@ -17,7 +17,7 @@ from da2k.leaderboard.submissions.add import add_submission
 from da2k.leaderboard.submissions.check import check_submission
 
 DOCS = Path(__file__).parent
-NOISE = {"exact depth": 0.0, "noise of 5 %": 0.05, "noise of 10 %": 0.1, "noise of 40 %": 0.4}
+NOISE = {"exact depth": 0.0, "noise of 10 %": 0.1, "noise of 20 %": 0.2, "noise of 40 %": 0.4}
 SIZES = {"desktop": (1280, 1000), "phone": (390, 844)}
 CHROMIUM = "/usr/bin/chromium"
 

@@ -131,14 +131,23 @@ def as_eval_results(placed: Placed, hub: str | None) -> str:
 
     result = placed.row.result
     dataset = hub or result.benchmark.name
-    values = {"overall": result.accuracy.micro} | {name: s.accuracy for name, s in result.scenarios.items()}
-    notes = (
-        f"{result.counts.correct} of {result.counts.total} pairs overall; protocol {result.protocol.name} "
-        f"{result.protocol.digest[:12]}, labels {result.benchmark.digest[:12]}, da2k {result.run.da2k_version}"
+    how = (
+        f"protocol {result.protocol.name} {result.protocol.digest[:12]}, labels {result.benchmark.digest[:12]}, "
+        f"da2k {result.run.da2k_version}"
     )
+    tasks: dict[str, tuple[float, Counts]] = {"overall": (result.accuracy.micro, result.counts)}
+    tasks |= {name: (scenario.accuracy, scenario) for name, scenario in result.scenarios.items()}
     entries = [
-        _eval_entry(dataset, result.benchmark.revision, task, value, result.run.started, placed.row.url, notes)
-        for task, value in values.items()
+        _eval_entry(
+            dataset,
+            result.benchmark.revision,
+            task,
+            value,
+            result.run.started,
+            placed.row.url,
+            f"{counts.correct} of {counts.total} pairs; {how}",
+        )
+        for task, (value, counts) in tasks.items()
     ]
     text = str(yaml.safe_dump(entries, sort_keys=False, allow_unicode=True, width=120))
     return text if hub else f"# {_UNKNOWN_ON_HUB}\n{text}"
