@@ -92,7 +92,9 @@ def test_after_fifty_faults_each_pair_is_there_once_with_every_answer(studio, ma
         project = read_campaign(campaign, "pairs").project
         people = [studio.person(name) for name in ("Ann", "Bo", "Cy")]
         said = []
-        for task in listed(studio, project)[:7]:
+        # One copy of a pair: of two that people have answered neither may be removed.
+        one_each = {task["meta"]["pair"]: task for task in reversed(listed(studio, project))}
+        for task in list(one_each.values())[-7:]:
             for who in people[: 1 + task["id"] % 3]:
                 answer(studio, who, task["id"])
                 said.append((task["meta"]["pair"], who.email))
