@@ -148,19 +148,32 @@ def read_at(values: NDArray[Any], points: ArrayLike, image_size: tuple[int, int]
     if (where < 0).any() or (where >= np.asarray(image_size)).any():
         first = where[((where < 0) | (where >= np.asarray(image_size))).any(axis=1)][0]
         raise BadInput(f"point (row {first[0]}, col {first[1]}) is outside an image of {_hw(image_size)}")
-    top, bottom, down = _neighbours(where[:, 0], values.shape[0], image_size[0])
-    left, right, across = _neighbours(where[:, 1], values.shape[1], image_size[1])
+    top, bottom, down = neighbours(where[:, 0], values.shape[0], image_size[0])
+    left, right, across = neighbours(where[:, 1], values.shape[1], image_size[1])
     upper = _between(_at(values, top, left), _at(values, top, right), across)
     lower = _between(_at(values, bottom, left), _at(values, bottom, right), across)
     return _between(upper, lower, down)
 
 
-def _neighbours(
-    positions: NDArray[Any], map_side: int, image_side: int
+def neighbours(
+    positions: NDArray[Any], map_side: int, image_side: int, *, align_corners: bool = True
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """Index below, index above, and the share of the way between them, for pixels along one side."""
-    steps = max(image_side - 1, 1)
-    scaled = positions.astype(np.int64) * (map_side - 1)
+    """Where pixels along one side of an image lie between the values along that side of its map.
+
+    Args:
+        positions: [N] integers, pixels of the image.
+        map_side, image_side: how many values and pixels the side has.
+        align_corners: the first and last pixel are the first and last value; else pixels have a size, and half a
+            value is added at both ends.
+
+    Returns:
+        Index below, index above, and the share of the way between them, in [0, 1); each [N].
+    """
+    where = positions.astype(np.int64)
+    if align_corners:
+        scaled, steps = where * (map_side - 1), max(image_side - 1, 1)
+    else:
+        scaled, steps = np.maximum((2 * where + 1) * map_side - image_side, 0), 2 * image_side
     below = scaled // steps
     return below, np.minimum(below + 1, map_side - 1), (scaled % steps) / steps
 

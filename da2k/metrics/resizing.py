@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from da2k.depth import neighbours
+
 
 def resize_rows(
     values: NDArray[Any], size: tuple[int, int], first: int, last: int, *, align_corners: bool
@@ -38,8 +40,8 @@ def resize_rows(
         raise ValueError(f"rows {first} to {last} of {height} x {width} cannot be had from a map of {values.shape}")
     if values.shape == (height, width):
         return values[first:last].astype(np.float64)
-    above, below, down = _neighbours(np.arange(first, last), values.shape[0], height, align_corners)
-    left, right, across = _neighbours(np.arange(width), values.shape[1], width, align_corners)
+    above, below, down = neighbours(np.arange(first, last), values.shape[0], height, align_corners=align_corners)
+    left, right, across = neighbours(np.arange(width), values.shape[1], width, align_corners=align_corners)
     used, places = np.unique(np.concatenate([above, below]), return_inverse=True)
     rows = np.empty((last - first, width))
     with np.errstate(invalid="ignore", over="ignore"):
@@ -67,15 +69,3 @@ def _widened(
     on_a_value = across == 0
     wide[:, on_a_value] = start[:, on_a_value]
     return wide
-
-
-def _neighbours(
-    positions: NDArray[np.int64], before: int, after: int, align_corners: bool
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """Index below, index above, and the share of the way between them, along a side of `before` values."""
-    if align_corners:
-        scaled, steps = positions * (before - 1), max(after - 1, 1)
-    else:
-        scaled, steps = np.maximum((2 * positions + 1) * before - after, 0), 2 * after
-    below = scaled // steps
-    return below, np.minimum(below + 1, before - 1), (scaled % steps) / steps
